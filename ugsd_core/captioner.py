@@ -1,0 +1,99 @@
+"""The edge as a whole: an utterance and options in, events out. What the page and the command line hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from ugsd_core.acceptance import rank_warning
+from ugsd_core.acoustic import encode_waveform
+from ugsd_core.decoding import decode
+from ugsd_core.messages import CaptionStarted, Event, FeaturesReady
+from ugsd_core.options import DecodingOptions
+
+if TYPE_CHECKING:
+    from ugsd_core.audio import Utterance
+    from ugsd_core.drafter import Drafter
+    from ugsd_core.verifier import VerifierLink
+
+__all__ = ["Captioner"]
+
+
+class Captioner:
+    """A drafter, and a link to a verifier unless only the edge is used.
+
+    One caption at a time uses the link; the drafter's weights may be shared.
+    """
+
+    def __init__(self, drafter: Drafter, link: VerifierLink | None = None) -> None:
+        self.drafter = drafter
+        self.link = link
+
+    @classmethod
+    def load(
+        cls,
+        edge: str | Path | None = None,
+        *,
+        link: VerifierLink | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> Captioner:
+        """Load an edge checkpoint (None: the embedded edge).
+
+        Raises:
+            CheckpointError, OptionError: As `load_speech_model`.
+        """
+        from ugsd_core.drafter import TorchDrafter
+        from ugsd_core.models.loading import default_checkpoint, load_speech_model
+
+        model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
+        return cls(TorchDrafter(model), link)
+
+    def warm_up(self) -> None:
+        """Caption half a second of noise once, so that the first visitor does not pay for lazy initialisation."""
+        import numpy as np
+
+        from ugsd_core.audio import utterance_from_samples
+
+        noise = np.random.default_rng(0).standard_normal(8_000).astype(np.float32) * 0.1
+        options = DecodingOptions(mode="edge", max_tokens=4)
+        for _ in self.stream(utterance_from_samples(noise, 16_000), options):
+            pass
+
+    def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
+        """Caption an utterance; the waveform goes no further than this function.
+
+        Yields:
+            `CaptionStarted` first, `CaptionFinished` last. Closing the generator cancels on both sides.
+
+        Raises:
+            OptionError, HandshakeRefused, WireError: As `decode`.
+        """
+        started_at = perf_counter()
+        info = self.drafter.info
+        warning = rank_warning(options, info.vocabulary_size)
+        yield CaptionStarted(
+            0.0,
+            utterance.id,
+            utterance.duration_s,
+            utterance.waveform_bytes,
+            options.language,
+            options.mode,
+            options.to_dict(),
+            {"edge": asdict(info)},
+            info.vocabulary_size,
+            utterance.warnings + ((warning,) if warning else ()),
+        )
+        began = perf_counter()
+        code = encode_waveform(utterance.samples, self.drafter.features)
+        ended = perf_counter()
+        yield FeaturesReady(ended - started_at, (ended - began) * 1e3, code.n_frames, len(code.payload), code.sha256)
+        yield from decode(code, utterance.id, self.drafter, self.link, options, started_at=started_at)
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        if self.link is not None:
+            self.link.close()

@@ -1,0 +1,418 @@
+"""The loop: draft a block, ask the gate, keep it or have it judged, go on.
+
+Edge-only is this loop with a gate that never escalates. In cloud-only mode the verifier writes alone from the same
+acoustic code; each of its tokens is a *bonus* token behind an empty block. The loop yields events and changes nothing
+else: whoever closes the generator cancels the caption on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from ugsd_core.acoustic import AcousticCode
+from ugsd_core.block_length import BlockOutcome, block_length
+from ugsd_core.drafter import Draft, Drafter
+from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierUnavailable, WireError
+from ugsd_core.gate import DraftBlock, DraftToken, GateDecision, gate
+from ugsd_core.messages import (
+    Alternative,
+    BlockEscalated,
+    BlockJudged,
+    BlockKept,
+    BlockUnverified,
+    CaptionFinished,
+    Event,
+    FinishReason,
+    FrameSent,
+    GenerateRequest,
+    OpenRequest,
+    PrefillDone,
+    TokenDecided,
+    TokenDrafted,
+    TokenState,
+    Verdict,
+    VerifierLost,
+    VerifierReady,
+    VerifyRequest,
+)
+from ugsd_core.options import DecodingOptions
+from ugsd_core.verifier import VerifierLink
+
+__all__ = ["decode"]
+
+#: After this many deadlines missed in a row the verifier counts as lost for the rest of the caption.
+MISSED_DEADLINES = 2
+
+
+def decode(
+    code: AcousticCode,
+    utterance: str,
+    drafter: Drafter,
+    link: VerifierLink | None,
+    options: DecodingOptions,
+    *,
+    started_at: float | None = None,
+) -> Iterator[Event]:
+    """Write one caption.
+
+    Args:
+        code: Acoustic code of the utterance.
+        utterance: Its id.
+        drafter: The edge.
+        link: To the verifier; not touched in edge-only mode, where it may be None.
+        options: Who decides, and how.
+        started_at: `time.perf_counter` when the utterance was complete; the clock of ``t_s``.
+
+    Yields:
+        Events from `VerifierReady` (if any) to `CaptionFinished`.
+
+    Raises:
+        HandshakeRefused: If the verifier does not fit the edge.
+        WireError: In cloud-only mode, if the verifier cannot be reached or breaks off.
+        OptionError: If an option has no meaning.
+    """
+    run = _Run(code, utterance, drafter, link, options, perf_counter() if started_at is None else started_at)
+    try:
+        yield from run.cloud() if options.mode == "cloud" else run.edge()
+    finally:
+        run.close()
+
+
+@dataclass
+class _Run:
+    """State of one caption.
+
+    Attributes:
+        ids: Caption ids committed so far.
+        pieces: Their texts.
+        acknowledged: How many of them the verifier is known to hold.
+        revision: Verdicts that have changed the caption so far.
+    """
+
+    code: AcousticCode
+    utterance: str
+    drafter: Drafter
+    link: VerifierLink | None
+    options: DecodingOptions
+    started_at: float
+    ids: list[int] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    revision: int = 0
+    sequence: int = 0
+    missed: int = 0
+
+    def now(self) -> float:
+        return perf_counter() - self.started_at
+
+    def close(self) -> None:
+        if self.link is not None:
+            self.link.close_utterance(self.utterance)
+
+    # ── Connection ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def frames(self) -> Iterator[Event]:
+        for f in self.link.take_frames() if self.link is not None else ():
+            yield FrameSent(
+                f.at_s - self.started_at,
+                f.direction,
+                f.traffic,
+                f.message,
+                f.payload_bytes,
+                f.wire_bytes,
+                f.contents,
+            )
+
+    def lose(self, reason: str) -> Iterator[Event]:
+        """Go on without the verifier."""
+        yield from self.frames()
+        self.close()
+        self.link = None
+        yield VerifierLost(self.now(), reason)
+
+    def open(self) -> Iterator[Event]:
+        """Shake hands and send the acoustic code; the verifier reads it while the edge drafts."""
+        if self.link is None:
+            raise VerifierUnavailable("no verifier was given; name one with --verifier, or use --mode edge")
+        self.link.take_frames()  # what another caption left behind is not this one's traffic
+        began = perf_counter()
+        info = self.link.connect(self.drafter.info, self.options.to_dict())
+        checkpoint = {
+            "name": info.name,
+            "tokenizer_fingerprint": info.tokenizer_fingerprint,
+            "feature_fingerprint": info.feature_fingerprint,
+            "vocabulary_size": info.vocabulary_size,
+        }
+        yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
+        o = self.options
+        self.link.open(
+            OpenRequest(
+                self.utterance,
+                o.language,
+                o.prompt,
+                self.code,
+                o.acceptance,
+                o.rank,
+                o.probability,
+                o.bonus,
+                o.top_k,
+            )
+        )
+        yield from self.frames()
+
+    # ── The loop ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def edge(self) -> Iterator[Event]:
+        """Edge-only and UGSD."""
+        chosen_gate = gate(self.options, self.utterance)
+        lengths = block_length(self.options)
+        if self.options.mode == "ugsd":
+            try:
+                yield from self.open()
+            except HandshakeRefused:
+                raise
+            except WireError as error:
+                yield from self.lose(str(error))
+        else:
+            self.link = None
+        draft = self.drafter.begin(self.code, self.options, self.utterance)
+        yield PrefillDone(self.now(), "edge", draft.input_tokens, draft.prefill_ms)
+        index = 0
+        while not self.finished():
+            began = perf_counter()
+            tokens: list[DraftToken] = []
+            for event, token in self.draft_block(draft, index, lengths.next_length()):
+                yield event
+                tokens.append(token)
+            draft_ms = (perf_counter() - began) * 1e3
+            block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), "".join(self.pieces))
+            decision = chosen_gate.decide(block)
+            if not decision.escalate:
+                yield from self.keep(block, decision, draft_ms)
+                lengths.observe("kept")
+            else:
+                outcome = yield from self.escalate(draft, block, decision, draft_ms)
+                lengths.observe(outcome)
+            index += 1
+        yield from self.finish()
+
+    def draft_block(self, draft: Draft, index: int, length: int) -> Iterator[tuple[TokenDrafted, DraftToken]]:
+        """Draft up to ``length`` tokens, fewer at the end of the turn or the maximum length."""
+        start = len(self.ids)
+        for position in range(start, min(start + length, self.options.max_tokens)):
+            token = draft.next(self.revision, last=position == self.options.max_tokens - 1)
+            event = TokenDrafted(
+                self.now(), position, self.revision, index, token.token_id, token.text, token.signals, token.top
+            )
+            yield event, token
+            if token.token_id in self.drafter.end_ids:
+                return
+
+    def keep(self, block: DraftBlock, decision: GateDecision, draft_ms: float) -> Iterator[Event]:
+        """Commit a block without the verifier."""
+        yield BlockKept(
+            self.now(),
+            block.index,
+            block.revision,
+            block.start,
+            len(block.tokens),
+            draft_ms,
+            decision.score,
+            decision.threshold,
+            decision.reason,
+        )
+        for token in block.tokens:
+            yield self.commit(block, token, "kept_local")
+
+    def escalate(
+        self, draft: Draft, block: DraftBlock, decision: GateDecision, draft_ms: float
+    ) -> Generator[Event, None, BlockOutcome]:
+        """Have a block judged and merge the verdict; without one in time its tokens stay as drafted.
+
+        Returns:
+            The block's outcome, for the block-length rule.
+        """
+        if self.link is None:
+            yield from self.leave_unverified(block, 0.0, "the verifier is away")
+            return "unverified"
+        committed = tuple(self.ids[self.acknowledged :])
+        draft_ids = tuple(token.token_id for token in block.tokens)
+        request = VerifyRequest(self.utterance, self.sequence, block.revision, self.acknowledged, committed, draft_ids)
+        yield BlockEscalated(
+            self.now(),
+            block.index,
+            block.revision,
+            block.start,
+            len(block.tokens),
+            self.sequence,
+            draft_ms,
+            decision.score,
+            decision.threshold,
+            decision.trigger_position,
+            decision.reason,
+            len(committed) + len(draft_ids),
+        )
+        self.sequence += 1
+        asked = perf_counter()
+        try:
+            verdict = self.link.judge(request, self.options.deadline_s)
+            self.check(request, verdict)
+        except VerdictTimeout as error:
+            self.missed += 1
+            yield from self.frames()
+            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
+            if self.missed >= MISSED_DEADLINES:
+                yield from self.lose(f"the verifier missed {self.missed} deadlines in a row")
+            return "unverified"
+        except WireError as error:
+            yield from self.lose(str(error))
+            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
+            return "unverified"
+        round_trip_ms = (perf_counter() - asked) * 1e3
+        self.missed = 0
+        yield from self.frames()
+        yield from self.merge(draft, block, verdict, round_trip_ms)
+        return "accepted" if verdict.replacement is None else "corrected"
+
+    def check(self, request: VerifyRequest, verdict: Verdict) -> None:
+        """Hold that a verdict answers the request; a verifier that errs is as good as none."""
+        failed = verdict.replacement is not None
+        extra = [token_id for token_id in (verdict.replacement, verdict.bonus) if token_id is not None]
+        ids = [*extra, *(i for judged in verdict.judged for i, _ in judged.top), *(i for i, _ in verdict.bonus_top)]
+        consistent = (
+            len(verdict.judged) == verdict.accepted + failed
+            and verdict.accepted + failed <= len(request.draft)
+            and (failed or verdict.accepted == len(request.draft))
+            and all(0 <= token_id < self.drafter.info.vocabulary_size for token_id in ids)
+        )
+        if not consistent:
+            raise ProtocolError("the verifier sent a verdict that does not fit the block", "bad_verdict")
+
+    def merge(self, draft: Draft, block: DraftBlock, verdict: Verdict, round_trip_ms: float) -> Iterator[Event]:
+        """Commit what was accepted, put the verifier's token in the rejected one's place, drop the rest."""
+        began = perf_counter()
+        accepted = verdict.accepted
+        end = block.start + accepted
+        ended = accepted > 0 and block.tokens[accepted - 1].token_id in self.drafter.end_ids
+        extra = verdict.bonus if verdict.replacement is None else verdict.replacement
+        if extra is not None and (ended or end >= self.options.max_tokens):
+            extra = None
+        events: list[Event] = []
+        for token, judged in zip(block.tokens, verdict.judged, strict=False):
+            state: TokenState = "accepted" if token.position < end else "rejected"
+            top = draft.alternatives(token.position, judged.top)
+            events.append(self.commit(block, token, state, judged.rank, judged.probability, top))
+        events += [self.commit(block, token, "ignored") for token in block.tokens[len(verdict.judged) :]]
+        draft.rollback(end)
+        self.acknowledged = end
+        if extra is not None:
+            self.revision += 1
+            text = draft.append(extra, last=end == self.options.max_tokens - 1)
+            pairs = verdict.bonus_top if verdict.replacement is None else verdict.judged[-1].top
+            probability = next((p for i, p in pairs if i == extra), None)
+            new_state: TokenState = "bonus" if verdict.replacement is None else "corrected"
+            alternatives = draft.alternatives(end, pairs)
+            self.ids.append(extra)
+            self.pieces.append(text)
+            events.append(
+                TokenDecided(
+                    self.now(), end, self.revision, block.index, extra, text, new_state, 1, probability, alternatives
+                )
+            )
+        merge_ms = (perf_counter() - began) * 1e3
+        yield from events
+        yield BlockJudged(
+            self.now(),
+            block.index,
+            block.revision,
+            verdict.sequence,
+            len(block.tokens),
+            accepted,
+            extra is not None,
+            max(0.0, round_trip_ms - verdict.verify_ms),
+            verdict.verify_ms,
+            merge_ms,
+        )
+
+    def leave_unverified(self, block: DraftBlock, waited_ms: float, reason: str) -> Iterator[Event]:
+        """Commit a block that wanted the verifier and did not get it."""
+        yield BlockUnverified(
+            self.now(), block.index, block.revision, block.start, len(block.tokens), waited_ms, reason
+        )
+        for token in block.tokens:
+            yield self.commit(block, token, "unverified")
+
+    def commit(
+        self,
+        block: DraftBlock,
+        token: DraftToken,
+        state: TokenState,
+        rank: int | None = None,
+        probability: float | None = None,
+        top: tuple[Alternative, ...] = (),
+    ) -> TokenDecided:
+        """Decide a drafted token; it joins the caption unless it was rejected or ignored."""
+        if state not in ("rejected", "ignored"):
+            self.ids.append(token.token_id)
+            self.pieces.append(token.text)
+        return TokenDecided(
+            self.now(),
+            token.position,
+            block.revision,
+            block.index,
+            token.token_id,
+            token.text,
+            state,
+            rank,
+            probability,
+            top,
+        )
+
+    # ── The verifier alone ────────────────────────────────────────────────────────────────────────────────────────
+
+    def cloud(self) -> Iterator[Event]:
+        """Cloud-only: every token is the verifier's."""
+        yield from self.open()
+        assert self.link is not None
+        patience_s = max(60.0, self.options.deadline_s)  # there is nothing to fall back on
+        opened = self.link.opened(self.utterance, patience_s)
+        yield from self.frames()
+        yield PrefillDone(self.now(), "verifier", opened.input_tokens, opened.prefill_ms)
+        text = self.drafter.caption_text()
+        request = GenerateRequest(self.utterance, self.options.max_tokens, self.options.temperature, self.options.seed)
+        for generated in self.link.generate(request, patience_s):
+            last = generated.position == self.options.max_tokens - 1 or generated.token_id in self.drafter.end_ids
+            piece = text.append(generated.token_id, last=last)
+            top = tuple(Alternative(i, text.peek(i, generated.position), p) for i, p in generated.top)
+            rank = next((n for n, entry in enumerate(top, 1) if entry.token_id == generated.token_id), None)
+            self.ids.append(generated.token_id)
+            self.pieces.append(piece)
+            yield from self.frames()
+            yield TokenDecided(
+                self.now(),
+                generated.position,
+                self.revision,
+                0,
+                generated.token_id,
+                piece,
+                "bonus",
+                rank,
+                generated.probability,
+                top,
+            )
+        yield from self.finish()
+
+    # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def finished(self) -> bool:
+        ended = bool(self.ids) and self.ids[-1] in self.drafter.end_ids
+        return ended or len(self.ids) >= self.options.max_tokens
+
+    def finish(self) -> Iterator[Event]:
+        """Close the utterance on the verifier, then say that the caption is final."""
+        self.close()
+        yield from self.frames()
+        reason: FinishReason = "end_of_turn" if self.ids[-1] in self.drafter.end_ids else "max_length"
+        yield CaptionFinished(self.now(), "".join(self.pieces), tuple(self.ids), reason)

@@ -1,0 +1,148 @@
+"""Loading a checkpoint: the embedded pair, a local folder, or a name on the hub, through one path.
+
+A folder of ours holds ``ugsd.json`` beside the usual files and says there which acoustic code and prompt it was
+trained with. Any other checkpoint of a known family gets the family's own: log-mel as recorded, 8 bits, the prompt
+``paper``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from ugsd_core.acoustic import FeatureSpec
+from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.models.families import Family, family_of
+from ugsd_core.models.prompts import PROMPTS
+from ugsd_core.models.speech_model import SpeechModel
+
+__all__ = ["DTYPES", "HUB_EXAMPLES", "default_checkpoint", "load_speech_model"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+#: Checkpoints of the paper's sizes, by their names on the hub.
+HUB_EXAMPLES = ("Qwen/Qwen2.5-Omni-3B", "Qwen/Qwen2.5-Omni-7B", "Qwen/Qwen3-Omni-30B-A3B-Instruct")
+
+
+def default_checkpoint(side: Literal["edge", "verifier"]) -> Path:
+    """Folder of the embedded edge or verifier.
+
+    Raises:
+        CheckpointError: If the checkpoints were not installed with the code.
+    """
+    folder = Path(__file__).resolve().parents[2] / "assets" / "checkpoints" / side
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(
+            f"the embedded {side} checkpoint is missing ({folder}); install from a full checkout, name another with "
+            f"--{'edge' if side == 'edge' else 'verifier-checkpoint'}, or make it with 'ugsd train {side}'"
+        )
+    return folder
+
+
+def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str = "float32") -> SpeechModel:
+    """Load a thinker and its tokenizer.
+
+    Args:
+        checkpoint: A folder, or a hub name such as ``Qwen/Qwen2.5-Omni-3B``.
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …, or ``"auto"`` to spread it over what is there (needs
+            *accelerate*).
+        dtype: One of `DTYPES`.
+
+    Raises:
+        CheckpointError: If it is missing, damaged, of an unknown type, or its parts do not fit.
+        OptionError: If device or dtype cannot be used here.
+    """
+    import torch
+
+    if dtype not in DTYPES:
+        raise OptionError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise OptionError(f"device {device!r} was asked for, but no CUDA device is available; use --device cpu")
+    name = str(checkpoint)
+    _check_folder(checkpoint)
+    family, own = _identify(checkpoint)
+    tokenizer = _load_tokenizer(name)
+    model = _load_model(name, family, device=device, dtype=getattr(torch, dtype))
+    features = own.get("features") or {"n_mels": model.config.audio_config.num_mel_bins, "level": "as_recorded"}
+    prompt = str(own.get("prompt", "paper"))
+    if prompt not in PROMPTS:
+        raise CheckpointError(f"{name}: ugsd.json names an unknown prompt {prompt!r}")
+    try:
+        spec = FeatureSpec(**features)
+    except (TypeError, OptionError) as error:
+        raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
+    return SpeechModel.create(model, tokenizer, family, spec, prompt, str(own.get("name", Path(name).name)))
+
+
+def _looks_like_path(checkpoint: str | Path) -> bool:
+    text = str(checkpoint)
+    return isinstance(checkpoint, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
+
+
+def _check_folder(checkpoint: str | Path) -> None:
+    """A plain sentence for the common mistakes with folders, before any library sees the path."""
+    folder = Path(checkpoint).expanduser()
+    if folder.is_file():
+        raise CheckpointError(f"{checkpoint} is a file; name the folder that holds config.json and the weights")
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(f"{checkpoint} holds no config.json, so it is no checkpoint folder")
+    elif _looks_like_path(checkpoint):
+        raise CheckpointError(f"there is no checkpoint folder {checkpoint}")
+
+
+def _identify(checkpoint: str | Path) -> tuple[Family, dict[str, Any]]:
+    """Family by ``config.json``, and what ``ugsd.json`` says, if there is one."""
+    from transformers import AutoConfig
+
+    own: dict[str, Any] = {}
+    own_file = Path(checkpoint).expanduser() / "ugsd.json"
+    if own_file.is_file():
+        try:
+            own = json.loads(own_file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{own_file} is damaged: {error}") from error
+    try:
+        config = AutoConfig.from_pretrained(str(checkpoint))
+    except Exception as error:  # transformers raises many kinds; the person needs one sentence
+        raise CheckpointError(_sentence(checkpoint, "its config.json cannot be read", error)) from error
+    return family_of(config.model_type), own
+
+
+def _load_tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except Exception as error:
+        raise CheckpointError(_sentence(name, "its tokenizer cannot be loaded", error)) from error
+
+
+def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
+    """The thinker alone; the vision tower is dropped, since nobody looks at pictures here."""
+    arguments: dict[str, Any] = dict(family.from_pretrained) | {"dtype": dtype}
+    if device == "auto":
+        arguments["device_map"] = "auto"
+    if Path(name).expanduser().is_dir():  # a bar is for downloads; from a disk it would only flicker
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        model, report = family.model_class().from_pretrained(name, output_loading_info=True, **arguments)
+        missing = [key for key in report["missing_keys"] if "visual" not in key]
+        if missing:
+            raise CheckpointError(
+                f"{name} lacks {len(missing)} weights of a {family.class_name} (such as {sorted(missing)[0]}); "
+                "it is damaged or of another kind"
+            )
+        model.model.visual = None
+        return model.eval() if device == "auto" else model.eval().to(device)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(_sentence(name, "its weights cannot be loaded", error)) from error
+
+
+def _sentence(checkpoint: str | Path, what: str, error: Exception) -> str:
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"{checkpoint} cannot be used: {what} ({first[:200]})"

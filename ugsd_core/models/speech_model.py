@@ -1,0 +1,277 @@
+"""A loaded thinker, and a caption stream on it: feed ids, read logits, forget a suffix.
+
+Both sides of the system stand on `CaptionStream`: the drafter feeds one token at a time and rolls back what was
+rejected; the verifier feeds a whole block and rolls back the same. Several streams may share one `SpeechModel`, from
+several threads: positions are always passed, so nothing about an utterance is kept on the module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from ugsd_core.acoustic import AcousticCode, FeatureSpec
+from ugsd_core.errors import CheckpointError
+from ugsd_core.messages import VerifierInfo
+from ugsd_core.models.families import Family
+from ugsd_core.models.prompts import Language, prompt_ids
+from ugsd_core.models.text import TokenBytes
+
+__all__ = ["CaptionStream", "SpeechModel", "shared_vocabulary_fingerprint"]
+
+END_OF_TURN = "<|im_end|>"
+Logits = NDArray[np.float32]
+
+
+def shared_vocabulary_fingerprint(tokenizer: Any, size: int) -> str:
+    """SHA-256 (hex) over the strings of ids 0…size−1: equal if and only if the two sides' ids mean the same."""
+    digest = hashlib.sha256()
+    for token in tokenizer.convert_ids_to_tokens(list(range(size))):
+        digest.update(str(token).encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechModel:
+    """A thinker with its tokenizer, ready to write captions.
+
+    The *shared vocabulary* is every id up to and including the end-of-turn token. In the Qwen families that is the
+    base vocabulary plus ``<|endoftext|>``, ``<|im_start|>``, ``<|im_end|>``, on which all of them agree; the audio
+    and vision tokens behind it differ, and so do the padded logit rows. Logits are cut to it before anything else.
+
+    Attributes:
+        model: The transformers thinker, in evaluation mode.
+        features: The acoustic code it reads.
+        prompt: Name of its default prompt.
+        name: For people.
+    """
+
+    model: Any
+    tokenizer: Any
+    family: Family
+    features: FeatureSpec
+    prompt: str
+    name: str
+    end_of_turn_id: int
+    end_ids: frozenset[int]
+    info: VerifierInfo
+    token_bytes: TokenBytes
+
+    @classmethod
+    def create(
+        cls, model: Any, tokenizer: Any, family: Family, features: FeatureSpec, prompt: str, name: str
+    ) -> SpeechModel:
+        """Join model and tokenizer, checking that they fit.
+
+        Raises:
+            CheckpointError: If special tokens are missing, or the model has fewer logit rows than shared ids.
+        """
+        end = tokenizer.convert_tokens_to_ids(END_OF_TURN)
+        if end is None or end == tokenizer.unk_token_id:
+            raise CheckpointError(f"{name}: the tokenizer has no {END_OF_TURN} token, so a caption could never end")
+        size = int(end) + 1
+        if model.lm_head.weight.shape[0] < size:
+            raise CheckpointError(f"{name}: the model has fewer logit rows than its tokenizer has shared ids ({size})")
+        if tokenizer.convert_tokens_to_ids(family.markers.pad) != _audio_id(model.config):
+            raise CheckpointError(f"{name}: tokenizer and model disagree on which token stands for audio")
+        ends = {int(end)}
+        configured = getattr(model.generation_config, "eos_token_id", None)
+        for token_id in configured if isinstance(configured, list) else [configured]:
+            if token_id is not None and 0 <= token_id < size:
+                ends.add(int(token_id))
+        info = VerifierInfo(
+            name=name,
+            tokenizer_fingerprint=shared_vocabulary_fingerprint(tokenizer, size),
+            feature_fingerprint=features.fingerprint,
+            vocabulary_size=size,
+        )
+        return cls(
+            model,
+            tokenizer,
+            family,
+            features,
+            prompt,
+            name,
+            int(end),
+            frozenset(ends),
+            info,
+            TokenBytes(tokenizer),
+        )
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Size of the shared vocabulary."""
+        return self.info.vocabulary_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs must be."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    def audio_embeddings(self, features: Logits) -> torch.Tensor:
+        """Tower output of one clip.
+
+        Args:
+            features: Log-mel spectrogram (n_mels, n_frames).
+
+        Returns:
+            Shape (n_audio, hidden).
+        """
+        mel = torch.from_numpy(np.ascontiguousarray(features)).to(self.device).unsqueeze(0)
+        mask = torch.ones(1, mel.shape[-1], dtype=torch.long, device=mel.device)
+        output = self.model.get_audio_features(mel, feature_attention_mask=mask)
+        states: torch.Tensor = output.last_hidden_state
+        return states
+
+    def request(self, code: AcousticCode, prompt: str | None, language: Language) -> torch.Tensor:
+        """Embeddings of the whole request, audio in its place.
+
+        Args:
+            code: The acoustic code; must be of this checkpoint's kind.
+            prompt: Prompt name, None for the checkpoint's own.
+            language: Of the caption.
+
+        Returns:
+            Shape (1, n, hidden).
+
+        Raises:
+            CheckpointError: If the code does not fit, or the tower's output does not fill the placeholders: too few
+                placeholders would misalign in silence.
+        """
+        if code.n_mels != self.features.n_mels:
+            raise CheckpointError(f"{self.name} reads {self.features.n_mels} mel bins, but the code has {code.n_mels}")
+        expected = self.family.n_audio(code.n_frames, self.model.config.audio_config)
+        ids = prompt_ids(self.tokenizer, self.family.markers, prompt or self.prompt, language, expected)
+        audio = self.audio_embeddings(code.features())
+        if audio.shape[0] != expected:
+            raise CheckpointError(
+                f"{self.name}: the audio tower gave {audio.shape[0]} vectors where {expected} placeholders stand"
+            )
+        id_tensor = torch.tensor(ids, dtype=torch.long, device=self.device)
+        embeds: torch.Tensor = self.model.get_input_embeddings()(id_tensor)
+        embeds[id_tensor == _audio_id(self.model.config)] = audio.to(embeds)
+        return embeds.unsqueeze(0)
+
+    def hidden(self, inputs_embeds: torch.Tensor, start: int, cache: DynamicCache) -> torch.Tensor:
+        """Last hidden states (n, hidden) of embeddings (1, n, hidden) that stand at positions start…; fills the cache.
+
+        Rope positions of audio + text are simply 0…n−1, the same in all three planes.
+        """
+        n = inputs_embeds.shape[1]
+        positions = torch.arange(start, start + n, device=inputs_embeds.device).expand(3, 1, n)
+        output = self.model.model.language_model(
+            inputs_embeds=inputs_embeds, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        states: torch.Tensor = output.last_hidden_state[0]
+        return states
+
+    def logits(self, hidden: torch.Tensor) -> Logits:
+        """Logits over the shared vocabulary: (n, hidden) -> float32 (n, V)."""
+        rows: torch.Tensor = self.model.lm_head(hidden)[..., : self.vocabulary_size]
+        result: Logits = rows.float().cpu().numpy()
+        return result
+
+    def open(self, code: AcousticCode, prompt: str | None, language: Language) -> CaptionStream:
+        """Read the request (prefill) and stand ready for the caption's first token."""
+        return CaptionStream(self, code, prompt, language)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of caption ids, special tokens left out."""
+        text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
+
+def _audio_id(config: Any) -> int:
+    """The audio placeholder's id, whatever the family calls the field."""
+    value = getattr(config, "audio_token_index", None)
+    return int(config.audio_token_id if value is None else value)
+
+
+class CaptionStream:
+    """One caption on one model with its own key-value cache.
+
+    Holds the request and ``length`` caption tokens. ``next_logits`` is the distribution of the token at position
+    ``length``. Rolled back and continued, it equals a fresh forward pass.
+    """
+
+    def __init__(self, model: SpeechModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
+        self._model = model
+        self._cache = DynamicCache(config=model.model.config.get_text_config())
+        with torch.inference_mode():
+            embeds = model.request(code, prompt, language)
+            self._prompt_hidden = model.hidden(embeds, 0, self._cache)[-1:].clone()
+        self.input_tokens: int = embeds.shape[1]
+        self._ids: list[int] = []
+        # Hidden state behind the last token that was fed; None after a truncation until it is needed again.
+        self._last_hidden: torch.Tensor | None = self._prompt_hidden
+
+    @property
+    def length(self) -> int:
+        """Caption tokens held."""
+        return len(self._ids)
+
+    def next_hidden(self) -> torch.Tensor:
+        """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
+        if self._last_hidden is None:
+            if not self._ids:
+                self._last_hidden = self._prompt_hidden
+            else:  # the state was dropped with a rejected suffix: read the last kept token again
+                last = self._ids[-1]
+                self.truncate(self.length - 1)
+                self._feed_hidden([last])
+        assert self._last_hidden is not None
+        return self._last_hidden
+
+    def next_logits(self) -> Logits:
+        """Logits (V,) of the token at position ``length``."""
+        with torch.inference_mode():
+            row: Logits = self._model.logits(self.next_hidden())[0]
+            return row
+
+    def feed(self, ids: Sequence[int], *, rows: int) -> Logits:
+        """Append ids in one forward pass.
+
+        Args:
+            ids: At least one token id.
+            rows: How many of the last predictions to return, at most ``len(ids) + 1``.
+
+        Returns:
+            Logits (rows, V): the last row predicts the token after all ids, the one before it the last id itself …
+        """
+        with torch.inference_mode():
+            before = self.next_hidden() if rows > len(ids) else None
+            hidden = self._feed_hidden(ids)
+            if before is not None:
+                hidden = torch.cat((before, hidden))
+            return self._model.logits(hidden[-rows:])
+
+    def _feed_hidden(self, ids: Sequence[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            tokens = torch.tensor([list(ids)], dtype=torch.long, device=self._model.device)
+            embeds = self._model.model.get_input_embeddings()(tokens)
+            hidden = self._model.hidden(embeds, self.input_tokens + self.length, self._cache)
+        self._ids.extend(ids)
+        self._last_hidden = hidden[-1:]
+        return hidden
+
+    def truncate(self, length: int) -> None:
+        """Forget all caption tokens from position ``length`` on.
+
+        Raises:
+            ValueError: If more would be kept than is held.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
+        surplus = self.length - length
+        if surplus:
+            self._cache.crop(-surplus)
+            del self._ids[length:]
+            self._last_hidden = None

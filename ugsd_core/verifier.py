@@ -1,0 +1,320 @@
+"""Cloud side: open an utterance, judge a block in one forward pass. The protocols both sides of the wire share.
+
+`Verifier` is what a server holds; `VerifierLink` is what the decoding loop holds. `LocalLink` joins the two in one
+process, for tests and benchmarks; everything else goes over the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ugsd_core.acceptance import AcceptanceRule, acceptance_rule
+from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, ProtocolError
+from ugsd_core.messages import (
+    FrameRecord,
+    GeneratedToken,
+    GenerateRequest,
+    Judgement,
+    OpenedReply,
+    OpenRequest,
+    Verdict,
+    VerifierInfo,
+    VerifyRequest,
+)
+from ugsd_core.models.prompts import Language
+from ugsd_core.uncertainty import Distribution, distribution, sample
+
+if TYPE_CHECKING:
+    from ugsd_core.models.speech_model import SpeechModel
+
+__all__ = [
+    "LocalLink",
+    "TorchVerifier",
+    "TorchVerifierUtterance",
+    "Verifier",
+    "VerifierLink",
+    "VerifierUtterance",
+    "check_pair",
+]
+
+
+def check_pair(edge: VerifierInfo, verifier: VerifierInfo) -> None:
+    """Hold that two checkpoints can work together.
+
+    Raises:
+        HandshakeRefused: If their tokenizers or acoustic codes differ.
+    """
+    if (edge.tokenizer_fingerprint, edge.vocabulary_size) != (
+        verifier.tokenizer_fingerprint,
+        verifier.vocabulary_size,
+    ):
+        raise HandshakeRefused(
+            f"edge {edge.name!r} and verifier {verifier.name!r} do not share a vocabulary "
+            f"({edge.vocabulary_size} and {verifier.vocabulary_size} shared ids), so token ids mean different things; "
+            "use two checkpoints of one family",
+            "tokenizer",
+        )
+    if edge.feature_fingerprint != verifier.feature_fingerprint:
+        raise HandshakeRefused(
+            f"edge {edge.name!r} and verifier {verifier.name!r} read different acoustic codes; "
+            "use two checkpoints with the same mel bins, level and bits",
+            "features",
+        )
+
+
+class VerifierUtterance(Protocol):
+    """One utterance on the verifier, with its own key-value cache. Not to be called from two threads at once."""
+
+    @property
+    def opened(self) -> OpenedReply:
+        """What `Verifier.open` measured."""
+
+    def judge(self, request: VerifyRequest) -> Verdict:
+        """Judge all positions of a block in one forward pass.
+
+        Raises:
+            ProtocolError: If ids lie outside the shared vocabulary or ``base`` beyond what is held.
+        """
+
+    def generate(self, request: GenerateRequest) -> Iterator[GeneratedToken]:
+        """Write the caption alone, ending with the end-of-turn token or at ``max_tokens``."""
+
+
+class Verifier(Protocol):
+    """A strong model that judges drafts. Safe to open and judge different utterances from several threads."""
+
+    @property
+    def info(self) -> VerifierInfo:
+        """Name and fingerprints."""
+
+    def open(self, request: OpenRequest) -> VerifierUtterance:
+        """Read prompt and acoustic code (prefill).
+
+        Raises:
+            ProtocolError: If the code does not fit the checkpoint, or an option has no meaning.
+        """
+
+
+class VerifierLink(Protocol):
+    """The edge's end of a connection to a verifier. Used by one caption at a time, from one thread."""
+
+    @property
+    def address(self) -> str:
+        """Where the verifier is, for people."""
+
+    def connect(self, edge: VerifierInfo, options: dict[str, object]) -> VerifierInfo:
+        """Connect and shake hands; a link that is connected already answers at once.
+
+        Args:
+            edge: The edge's own name and fingerprints, compared with the verifier's.
+            options: `DecodingOptions.to_dict`, told to the verifier.
+
+        Raises:
+            VerifierUnavailable: If there is nobody at the address.
+            HandshakeRefused: If versions, tokenizers or feature extractors differ.
+        """
+
+    def open(self, request: OpenRequest) -> None:
+        """Send the acoustic code; does not wait for the verifier's prefill.
+
+        Raises:
+            VerifierUnavailable: If the connection broke.
+        """
+
+    def opened(self, utterance: str, deadline_s: float) -> OpenedReply:
+        """Wait for the verifier's prefill of an utterance.
+
+        Raises:
+            VerdictTimeout, VerifierUnavailable, WireError: If it does not come.
+        """
+
+    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+        """Send a block and wait for its verdict; late verdicts of earlier blocks are dropped.
+
+        Raises:
+            VerdictTimeout: If no verdict came within ``deadline_s``.
+            VerifierUnavailable: If the connection broke.
+            WireError: If the verifier answered with an error.
+        """
+
+    def generate(self, request: GenerateRequest, deadline_s: float) -> Iterator[GeneratedToken]:
+        """Stream a cloud-only caption; ``deadline_s`` holds for each token."""
+
+    def close_utterance(self, utterance: str) -> None:
+        """Let the verifier forget an utterance; never raises."""
+
+    def take_frames(self) -> list[FrameRecord]:
+        """Frames since the last call, in order."""
+
+    def close(self) -> None:
+        """End the connection; never raises."""
+
+
+class TorchVerifier:
+    """A `SpeechModel` that judges.
+
+    The model is read-only and shared by all utterances; each utterance has its own key-value cache. Forward passes
+    of different utterances may run in different threads.
+    """
+
+    def __init__(self, model: SpeechModel) -> None:
+        self.model = model
+
+    @classmethod
+    def load(
+        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
+    ) -> TorchVerifier:
+        """Load a checkpoint (None: the embedded verifier).
+
+        Raises:
+            CheckpointError, OptionError: As `load_speech_model`.
+        """
+        from ugsd_core.models.loading import default_checkpoint, load_speech_model
+
+        return cls(load_speech_model(checkpoint or default_checkpoint("verifier"), device=device, dtype=dtype))
+
+    @property
+    def info(self) -> VerifierInfo:
+        """Name and fingerprints."""
+        return self.model.info
+
+    def open(self, request: OpenRequest) -> TorchVerifierUtterance:
+        """Read prompt and acoustic code (prefill).
+
+        Raises:
+            ProtocolError: If the code does not fit the checkpoint, or an option has no meaning.
+        """
+        try:
+            rule = acceptance_rule(request.acceptance, rank=request.rank, probability=request.probability)
+            return TorchVerifierUtterance(self.model, request, rule)
+        except (OptionError, CheckpointError) as error:
+            raise ProtocolError(str(error), "bad_open") from error
+
+
+class TorchVerifierUtterance:
+    """One utterance on the verifier.
+
+    Its stream holds the request and every caption token that both sides agree on; a replacement or bonus token comes
+    back from the edge as committed with the next block.
+    """
+
+    def __init__(self, model: SpeechModel, request: OpenRequest, rule: AcceptanceRule) -> None:
+        began = perf_counter()
+        self._model = model
+        self._request = request
+        self._rule = rule
+        self._stream = model.open(request.code, request.prompt, cast(Language, request.language))
+        self.opened = OpenedReply(request.utterance, self._stream.input_tokens, (perf_counter() - began) * 1e3)
+
+    def judge(self, request: VerifyRequest) -> Verdict:
+        """Judge all positions of a block in one forward pass.
+
+        Raises:
+            ProtocolError: If ids lie outside the shared vocabulary or ``base`` beyond what is held.
+        """
+        began = perf_counter()
+        self._check(request)
+        self._stream.truncate(request.base)
+        rows = self._stream.feed((*request.committed, *request.draft), rows=len(request.draft) + 1)
+        judged: list[Judgement] = []
+        replacement = None
+        for token_id, row in zip(request.draft, rows, strict=False):
+            seen = distribution(row, self._request.top_k)
+            judged.append(self._judgement(seen, token_id))
+            if not self._rule.accepts(token_id, seen):
+                replacement = seen.best
+                break
+        accepted = len(judged) - (replacement is not None)
+        self._stream.truncate(request.base + len(request.committed) + accepted)
+        bonus = None
+        bonus_top: tuple[tuple[int, float], ...] = ()
+        if self._request.bonus and replacement is None and request.draft[-1] not in self._model.end_ids:
+            seen = distribution(rows[-1], self._request.top_k)
+            bonus, bonus_top = seen.best, seen.top[: self._request.top_k]
+        verify_ms = (perf_counter() - began) * 1e3
+        return Verdict(
+            request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), bonus_top, verify_ms
+        )
+
+    def _check(self, request: VerifyRequest) -> None:
+        size = self._model.vocabulary_size
+        if not request.draft:
+            raise ProtocolError("a block without tokens cannot be judged", "bad_verify")
+        if not all(0 <= token_id < size for token_id in (*request.committed, *request.draft)):
+            raise ProtocolError("a token id lies outside the shared vocabulary", "bad_verify")
+        if not 0 <= request.base <= self._stream.length:
+            raise ProtocolError(
+                f"the block builds on {request.base} tokens, but only {self._stream.length} are held", "bad_base"
+            )
+
+    def _judgement(self, seen: Distribution, token_id: int) -> Judgement:
+        return Judgement(seen.rank(token_id), seen.probability(token_id), seen.top[: self._request.top_k])
+
+    def generate(self, request: GenerateRequest) -> Iterator[GeneratedToken]:
+        """Write the caption alone, from the same acoustic code, ending with the end of the turn or at the maximum."""
+        self._stream.truncate(0)
+        pending: list[int] = []
+        for position in range(request.max_tokens):
+            began = perf_counter()
+            row = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
+            seen = distribution(row, self._request.top_k)
+            token_id = sample(row, request.temperature, (request.seed, position)) if request.temperature else seen.best
+            pending = [token_id]
+            yield GeneratedToken(
+                position,
+                token_id,
+                seen.probability(token_id),
+                seen.top[: self._request.top_k],
+                (perf_counter() - began) * 1e3,
+            )
+            if token_id in self._model.end_ids:
+                return
+
+
+class LocalLink:
+    """A `VerifierLink` to a verifier in the same process: no wire, no frames; for tests and benchmarks."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self._utterances: dict[str, VerifierUtterance] = {}
+
+    @property
+    def address(self) -> str:
+        """Not an address: says that there is no wire."""
+        return "in-process"
+
+    def connect(self, edge: VerifierInfo, options: dict[str, object]) -> VerifierInfo:
+        """Compare fingerprints as the handshake does."""
+        check_pair(edge, self._verifier.info)
+        return self._verifier.info
+
+    def open(self, request: OpenRequest) -> None:
+        """Prefill at once."""
+        self._utterances[request.utterance] = self._verifier.open(request)
+
+    def opened(self, utterance: str, deadline_s: float) -> OpenedReply:
+        """What the prefill measured."""
+        return self._utterances[utterance].opened
+
+    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+        """Judge at once."""
+        return self._utterances[request.utterance].judge(request)
+
+    def generate(self, request: GenerateRequest, deadline_s: float) -> Iterator[GeneratedToken]:
+        """Stream from the verifier."""
+        yield from self._utterances[request.utterance].generate(request)
+
+    def close_utterance(self, utterance: str) -> None:
+        """Forget an utterance."""
+        self._utterances.pop(utterance, None)
+
+    def take_frames(self) -> list[FrameRecord]:
+        """No wire, no frames."""
+        return []
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._utterances.clear()
