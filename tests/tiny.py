@@ -68,6 +68,9 @@ def save_checkpoint(folder: Path, family: str, *, seed: int = 0, size: int = 32,
     model = _thinker(family, words, size)
     with torch.no_grad():  # spread the logits, so that captions are varied and argmaxes are not ties
         model.lm_head.weight.normal_(0.0, 0.5)
+        for name, weight in model.model.audio_tower.named_parameters():  # and let the audio be heard in them
+            if weight.dim() > 1 and ("proj" in name or "conv" in name):
+                weight.normal_(0.0, 1.5 * weight[0].numel() ** -0.5)
     model.generation_config.eos_token_id = words.convert_tokens_to_ids("<|im_end|>")
     model.save_pretrained(folder)
     words.save_pretrained(folder)

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.block_length import BlockOutcome, block_length
 from ugsd_core.drafter import Draft, Drafter
@@ -73,6 +74,8 @@ def decode(
         WireError: In cloud-only mode, if the verifier cannot be reached or breaks off.
         OptionError: If an option has no meaning.
     """
+    # A misspelt rule is told at once, not when the first block happens to escalate.
+    acceptance_rule(options.acceptance, rank=options.rank, probability=options.probability)
     run = _Run(code, utterance, drafter, link, options, perf_counter() if started_at is None else started_at)
     try:
         yield from run.cloud() if options.mode == "cloud" else run.edge()

@@ -31,8 +31,10 @@ class TokenBytes:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._special = frozenset(tokenizer.all_special_ids)
-        self._added = {int(key): str(value) for key, value in tokenizer.added_tokens_decoder.items()}
+        added = {int(key): value for key, value in tokenizer.added_tokens_decoder.items()}
+        marked = (key for key, value in added.items() if getattr(value, "special", False))
+        self._special = frozenset((*tokenizer.all_special_ids, *marked))
+        self._added = {key: str(value) for key, value in added.items()}
         self._known: dict[int, bytes] = {}
 
     def of(self, token_id: int) -> bytes:

@@ -1,0 +1,53 @@
+"""Events: each survives the way to JSON and back; what is no event is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.streams import StreamBuilder, every_state
+from ugsd_core.errors import TraceError
+from ugsd_core.messages import COMMITTED_STATES, DRAFTED_STATES, EVENT_TYPES, event_from_dict, event_to_dict
+
+EVENTS = [*every_state(), *StreamBuilder().lost().unverified("a", sent=False).finish("max_length")]
+
+
+def test_the_examples_hold_every_kind_of_event() -> None:
+    assert {event.kind for event in EVENTS} == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("kind", EVENT_TYPES)
+def test_events_survive_the_way_to_json_and_back(kind: str) -> None:
+    for event in (event for event in EVENTS if event.kind == kind):
+        record = event_to_dict(event)
+        assert next(iter(record)) == "kind" and record["kind"] == kind
+        assert event_from_dict(json.loads(json.dumps(record))) == event
+
+
+@pytest.mark.parametrize(
+    ("record", "sentence"),
+    [
+        ({}, "unknown kind None"),
+        ({"kind": "token_dreamt"}, "unknown kind 'token_dreamt'"),
+        ({"kind": "verifier_lost", "t_s": 0.0}, "damaged verifier_lost"),
+        ({"kind": "verifier_lost", "t_s": 0.0, "reason": "", "mood": "good"}, "damaged verifier_lost"),
+        ({"kind": "token_drafted", "signals": 5}, "damaged token_drafted"),
+    ],
+)
+def test_what_is_no_event_is_refused(record: dict[str, object], sentence: str) -> None:
+    with pytest.raises(TraceError, match=sentence):
+        event_from_dict(record)
+
+
+def test_states_are_the_vocabularys() -> None:
+    assert set(DRAFTED_STATES) | set(COMMITTED_STATES) == {
+        "kept_local",
+        "accepted",
+        "rejected",
+        "ignored",
+        "unverified",
+        "corrected",
+        "bonus",
+    }
+    assert set(DRAFTED_STATES) & set(COMMITTED_STATES) == {"kept_local", "accepted", "unverified"}

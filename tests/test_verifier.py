@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import Pair
+from tests.tiny import utterance
+from ugsd_core.acoustic import encode_waveform
+from ugsd_core.captioner import Captioner
+from ugsd_core.drafter import TorchDrafter
+from ugsd_core.errors import HandshakeRefused, ProtocolError
+from ugsd_core.messages import CaptionFinished, GenerateRequest, OpenRequest, Verdict, VerifyRequest
+from ugsd_core.models.speech_model import SpeechModel
+from ugsd_core.options import DecodingOptions, preset
+from ugsd_core.verifier import LocalLink, TorchVerifier, VerifierUtterance, check_pair
+
+
+def request(model: SpeechModel, seed: int = 0, **changes: object) -> OpenRequest:
+    code = encode_waveform(utterance(seed, 0.6 + 0.1 * seed).samples, model.features)
+    fields = {"acceptance": "greedy", "rank": 1, "probability": 0.5, "bonus": True, "top_k": 3} | changes
+    return OpenRequest(f"u{seed}", "en", None, code, **fields)  # type: ignore[arg-type]
+
+
+def opened(pair: Pair, seed: int = 0, **changes: object) -> VerifierUtterance:
+    return TorchVerifier(pair.verifier).open(request(pair.verifier, seed, **changes))
+
+
+def written(utterance: VerifierUtterance, n: int = 12) -> list[int]:
+    return [token.token_id for token in utterance.generate(GenerateRequest("u", n, 0.0, 0))]
+
+
+def verdict_on(held: VerifierUtterance, draft: list[int], base: int = 0, committed: tuple[int, ...] = ()) -> Verdict:
+    return held.judge(VerifyRequest("u", 0, 0, base, committed, tuple(draft)))
+
+
+def test_accepts_its_own_greedy_caption_and_adds_the_next_token(pair: Pair) -> None:
+    held = opened(pair)
+    own = written(held, 9)
+    verdict = verdict_on(held, own[:8])
+    assert (verdict.accepted, verdict.replacement, verdict.bonus) == (8, None, own[8])
+    assert [j.rank for j in verdict.judged] == [1] * 8
+    assert verdict.judged[0].top[0][0] == own[0] and len(verdict.judged[0].top) == 3
+
+
+def test_replaces_the_first_failure_and_forgets_what_follows(pair: Pair) -> None:
+    held = opened(pair)
+    own = written(held, 9)
+    wrong = (own[3] + 1) % pair.verifier.vocabulary_size
+    verdict = verdict_on(held, [*own[:3], wrong, *own[4:8]])
+    assert (verdict.accepted, verdict.replacement, verdict.bonus) == (3, own[3], None)
+    assert len(verdict.judged) == 4 and verdict.judged[3].rank > 1
+    after = verdict_on(held, own[4:8], base=3, committed=(own[3],))
+    assert (after.accepted, after.bonus) == (4, own[8])
+
+
+def test_goes_back_to_an_older_base_when_a_verdict_was_lost(pair: Pair) -> None:
+    held = opened(pair)
+    own = written(held, 10)
+    verdict_on(held, own[:4])
+    verdict_on(held, own[4:8], base=4)
+    again = verdict_on(held, own[4:8], base=2, committed=tuple(own[2:4]))
+    assert again.accepted == 4
+
+
+def test_the_same_request_gets_the_same_verdict_after_being_judged_before(pair: Pair) -> None:
+    held = opened(pair)
+    own = written(held, 8)
+    first = verdict_on(held, own[:5])
+    second = verdict_on(held, own[:5])
+    assert (first.accepted, first.bonus, first.judged) == (second.accepted, second.bonus, second.judged)
+
+
+def test_no_bonus_behind_the_end_of_the_turn(pair: Pair) -> None:
+    held = opened(pair, acceptance="rank", rank=pair.verifier.vocabulary_size)
+    verdict = verdict_on(held, [5, pair.verifier.end_of_turn_id])
+    assert verdict.accepted == 2 and verdict.bonus is None
+
+
+@pytest.mark.parametrize(
+    ("base", "draft", "code"),
+    [(0, [10**6], "bad_verify"), (3, [1], "bad_base"), (0, [], "bad_verify"), (0, [-1], "bad_verify")],
+)
+def test_impossible_requests_are_refused(pair: Pair, base: int, draft: list[int], code: str) -> None:
+    with pytest.raises(ProtocolError) as error:
+        verdict_on(opened(pair), draft, base=base)
+    assert error.value.code == code
+
+
+def test_an_unknown_rule_is_refused_when_opening(pair: Pair) -> None:
+    with pytest.raises(ProtocolError, match="no acceptance rule"):
+        opened(pair, acceptance="luck")
+
+
+def test_eight_utterances_at_once_get_what_they_get_alone(pair: Pair) -> None:
+    """Interleaved block by block in threads, with rejections in between."""
+
+    def dialogue(seed: int) -> list[tuple[int, int | None, int | None]]:
+        held = opened(pair, seed, acceptance="rank", rank=40)
+        answers, committed, base = [], [], 0
+        for step in range(6):
+            draft = [(seed * 31 + step * 7 + i * 3) % pair.verifier.vocabulary_size for i in range(5)]
+            verdict = verdict_on(held, draft, base, tuple(committed[base:]))
+            answers.append((verdict.accepted, verdict.replacement, verdict.bonus))
+            committed += draft[: verdict.accepted]
+            base = len(committed)
+            extra = verdict.bonus if verdict.replacement is None else verdict.replacement
+            committed += [extra] if extra is not None else []
+        return answers
+
+    alone = [dialogue(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(dialogue, range(8))) == alone
+
+
+def test_lossless_equals_cloud_only_on_random_pairs(pair: Pair) -> None:
+    """Eight block settings on seven clips, 56 captions a class, against the verifier's own greedy captions."""
+    captioner = Captioner(TorchDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
+
+    def ids(options: DecodingOptions, seed: int) -> tuple[int, ...]:
+        last = list(captioner.stream(utterance(seed, 0.4), options))[-1]
+        assert isinstance(last, CaptionFinished)
+        assert pair.verifier.decode(last.token_ids) == last.caption
+        return last.token_ids
+
+    for seed in range(7):
+        cloud = ids(DecodingOptions(mode="cloud", max_tokens=12), seed)
+        for k in (1, 3, 4, 8):
+            for bonus in (False, True):
+                assert ids(preset("lossless", k=k, bonus=bonus, max_tokens=12), seed) == cloud
+
+
+def test_pairs_that_do_not_fit_are_named(pairs: object, pair: Pair) -> None:
+    from dataclasses import replace
+
+    check_pair(pair.edge.info, pair.verifier.info)
+    with pytest.raises(HandshakeRefused, match="different acoustic codes"):
+        check_pair(pair.edge.info, replace(pair.verifier.info, feature_fingerprint="x"))
+    with pytest.raises(HandshakeRefused, match="do not share a vocabulary"):
+        check_pair(pair.edge.info, replace(pair.verifier.info, tokenizer_fingerprint="x"))
+
+
+def test_unlike_families_work_together_on_the_log_mel(pairs) -> None:
+    """A 2.5 edge and a 3 verifier share text ids and the mel code, and nothing else."""
+    edge, verifier = pairs("qwen2_5_omni").edge, pairs("qwen3_omni_moe").verifier
+    captioner = Captioner(TorchDrafter(edge), LocalLink(TorchVerifier(verifier)))
+    cloud = list(captioner.stream(utterance(1), DecodingOptions(mode="cloud", max_tokens=16)))[-1]
+    ours = list(captioner.stream(utterance(1), preset("lossless", max_tokens=16)))[-1]
+    assert isinstance(cloud, CaptionFinished) and isinstance(ours, CaptionFinished)
+    assert ours.token_ids == cloud.token_ids

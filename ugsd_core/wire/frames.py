@@ -1,0 +1,95 @@
+"""Binary frames: one MessagePack map, then zeros up to the next of a few fixed lengths.
+
+The padding keeps an observer of the encrypted connection from reading off how many tokens a block had; the fixed
+lengths and the zeros keep anything else from riding along. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+
+from ugsd_core.errors import ProtocolError
+
+__all__ = ["FRAME_SIZES", "MAX_FRAME_BYTES", "pack_frame", "unpack_frame"]
+
+#: Lengths a frame may have, in bytes: powers of two. The largest holds 30 s of 128 mels at 8 bits (384 kB).
+FRAME_SIZES: tuple[int, ...] = tuple(1 << power for power in range(7, 20))
+MAX_FRAME_BYTES = FRAME_SIZES[-1]
+
+# Bounds on what the unpacker may allocate before a field is looked at.
+_MAX_TEXT = 4096
+_MAX_LIST = 4096
+_MAX_MAP = 128
+
+
+def _padded_size(payload_bytes: int) -> int:
+    """The smallest frame length that holds the payload.
+
+    Raises:
+        ProtocolError: If there is none.
+    """
+    for size in FRAME_SIZES:
+        if payload_bytes <= size:
+            return size
+    raise ProtocolError(f"a message of {payload_bytes} bytes is too long for a frame", "too_long")
+
+
+def pack_frame(content: dict[str, Any]) -> tuple[bytes, int]:
+    """The frame of a map, and the length of its payload in bytes.
+
+    Raises:
+        ProtocolError: If the map cannot be packed or is too long.
+    """
+    try:
+        payload: bytes = msgpack.packb(content, use_bin_type=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ProtocolError("a message holds a value that cannot be sent", "bad_field") from error
+    return payload.ljust(_padded_size(len(payload)), b"\0"), len(payload)
+
+
+def unpack_frame(frame: bytes) -> tuple[dict[str, Any], int]:
+    """The map of a frame, and the length of its payload in bytes.
+
+    Raises:
+        ProtocolError: If the frame's length is not the one its payload asks for, the payload is not one map with
+            distinct text keys, or anything but zeros follows it.
+    """
+    if len(frame) not in FRAME_SIZES:
+        raise ProtocolError(f"a frame of {len(frame)} bytes has none of the agreed lengths")
+    unpacker = msgpack.Unpacker(
+        raw=False,
+        strict_map_key=True,
+        object_pairs_hook=_distinct,
+        max_buffer_size=MAX_FRAME_BYTES,
+        max_str_len=_MAX_TEXT,
+        max_bin_len=MAX_FRAME_BYTES,
+        max_array_len=_MAX_LIST,
+        max_map_len=_MAX_MAP,
+        max_ext_len=0,
+    )
+    unpacker.feed(frame)
+    try:
+        content = unpacker.unpack()
+    except ProtocolError:
+        raise
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+        raise ProtocolError("a frame does not hold a MessagePack map") from error
+    payload_bytes: int = unpacker.tell()
+    if not isinstance(content, dict):
+        raise ProtocolError("a frame does not hold a MessagePack map")
+    # count() runs at memory speed, which matters for half a megabyte of padding.
+    if frame.count(0, payload_bytes) != len(frame) - payload_bytes:
+        raise ProtocolError("a frame carries something after its message")
+    if len(frame) != _padded_size(payload_bytes):
+        raise ProtocolError("a frame is longer than its message asks for")
+    return content, payload_bytes
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A map whose keys are text and differ; MessagePack itself would let the last of two equal keys win."""
+    content = dict(pairs)
+    if len(content) != len(pairs) or not all(isinstance(key, str) for key in content):
+        raise ProtocolError("a message names a field twice or not by text")
+    return content

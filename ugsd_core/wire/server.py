@@ -1,0 +1,371 @@
+"""Serve a `Verifier` over WebSocket.
+
+One event loop moves frames; models run in a thread pool. Every opening of an utterance has its own lane, in which
+work is done in order and one piece at a time; lanes of one session, and of different sessions, run side by side.
+Nothing that is logged holds token ids, captions or acoustic codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websocket
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin, Subprotocol
+
+from ugsd_core.errors import OptionError, ProtocolError, WireError
+from ugsd_core.verifier import Verifier
+from ugsd_core.wire.frames import MAX_FRAME_BYTES
+from ugsd_core.wire.lanes import Lane
+from ugsd_core.wire.messages import DownMessage, ErrorReply, GeneratedReply, Refused, VerdictReply
+from ugsd_core.wire.protocol import SUBPROTOCOL, decode_up, encode
+from ugsd_core.wire.session import JudgeWork, OpenWork, ServerSession, Work
+
+__all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "run_server", "serve"]
+
+DEFAULT_HOST = "127.0.0.1"
+MAX_SESSIONS = 64
+HELLO_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 2.0
+#: A child whose parent is gone ends by force if a model is still busy after this time.
+ORPHAN_GRACE_S = 5.0
+
+logger = logging.getLogger(__name__)
+# At DEBUG websockets logs the content of frames; captions and codes must not get into a log that way.
+_websocket_logger = logging.getLogger("ugsd_core.wire.websocket")
+_websocket_logger.setLevel(logging.ERROR)
+
+
+class _Connection:
+    """One session: frames in, frames out, lanes in between."""
+
+    def __init__(
+        self, websocket: ServerConnection, verifier: Verifier, pool: ThreadPoolExecutor, access_token: str | None
+    ) -> None:
+        self._websocket = websocket
+        self._verifier = verifier
+        self._pool = pool
+        self._session = ServerSession(verifier.info, access_token=access_token)
+        self._lanes: dict[int, Lane] = {}
+
+    async def run(self) -> None:
+        """Serve until the connection ends; never raises for what the other side did."""
+        try:
+            await self._serve()
+        except ProtocolError as error:
+            logger.warning("A session broke the protocol and was ended (%s).", error.code)
+            sentence = _sentence(error)
+            known = self._session.greeted
+            last: DownMessage = ErrorReply(error.code, sentence) if known else Refused(error.code, sentence)
+            with contextlib.suppress(ConnectionClosed):
+                await self.send((last,))
+                await self._websocket.close(1002)
+        except ConnectionClosed:
+            pass
+        except TimeoutError:
+            logger.info("A connection sent no hello in time and was closed.")
+        finally:
+            lanes = list(self._lanes.values())
+            for lane in lanes:
+                lane.stop()
+            await asyncio.gather(*(lane.finished() for lane in lanes))
+
+    async def _serve(self) -> None:
+        while True:
+            async with asyncio.timeout(None if self._session.greeted else HELLO_TIMEOUT_S):
+                frame = await self._websocket.recv()
+            if not isinstance(frame, bytes):
+                raise ProtocolError("frames are binary")
+            message, _ = decode_up(frame, self._session.info.vocabulary_size)
+            step = self._session.receive(message)
+            for serial in step.forgotten:
+                lane = self._lanes.pop(serial, None)
+                if lane is not None:
+                    lane.stop()
+            await self.send(step.replies)
+            for work in step.work:
+                await self._lane(work.serial).put(work)
+            if step.ends:
+                await self._websocket.close()
+                return
+
+    def _lane(self, serial: int) -> Lane:
+        if serial not in self._lanes:
+            self._lanes[serial] = Lane(self._verifier, self._pool, self._done, self._failed)
+        return self._lanes[serial]
+
+    async def _done(self, work: Work, result: object) -> None:
+        """A piece of work has a result (None: the end of a generated caption)."""
+        # Lane pairs each kind of work with its kind of result.
+        if isinstance(work, OpenWork):
+            await self.send(self._session.opened(work, result))  # type: ignore[arg-type]
+        elif isinstance(work, JudgeWork):
+            await self.send(self._session.judged(work, result))  # type: ignore[arg-type]
+        elif result is None:
+            await self.send(self._session.generated_all(work))
+        else:
+            await self.send(self._session.generated(work, result))  # type: ignore[arg-type]
+
+    async def _failed(self, work: Work, error: Exception) -> None:
+        """The model refused a piece of work, or failed on it."""
+        if isinstance(error, ProtocolError):
+            code, sentence = error.code, _sentence(error)
+        elif isinstance(error, WireError | OptionError):
+            code, sentence = "refused", _sentence(error)
+        else:
+            code, sentence = "internal", "The verifier failed on this request; its own log says where."
+            # Without the exception's text, which may quote ids.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("The verifier failed with %s.\n%s", type(error).__name__, frames)
+        if isinstance(work, OpenWork):
+            self._lanes.pop(work.serial, None)
+        await self.send(self._session.failed(work, code, sentence))
+
+    async def send(self, replies: tuple[DownMessage, ...]) -> None:
+        """Send messages; one that the verifier filled wrongly becomes an error message.
+
+        Raises:
+            ConnectionClosed: If nobody is there any more.
+        """
+        for reply in replies:
+            try:
+                frame, _ = encode(reply, self._session.info.vocabulary_size)
+            except ProtocolError as error:
+                logger.error("The verifier gave an answer that cannot be sent: %s.", error)
+                frame, _ = encode(_unsendable(reply))
+            await self._websocket.send(frame)
+
+
+def _sentence(error: Exception) -> str:
+    """An error's message as text that a frame may hold."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error)).strip()
+    return text[:500] or type(error).__name__
+
+
+def _unsendable(reply: DownMessage) -> ErrorReply:
+    """What goes out instead of a message with impossible fields."""
+    utterance = getattr(reply, "utterance", None)
+    sequence = reply.verdict.sequence if isinstance(reply, VerdictReply) else None
+    stream = reply.stream if isinstance(reply, GeneratedReply) else None
+    return ErrorReply("internal", "The verifier gave an answer that cannot be sent.", utterance, sequence, stream)
+
+
+# ── Serving ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _checked_host(host: str, allow_remote: bool) -> str:
+    """The address to bind.
+
+    Raises:
+        OptionError: If it can be reached from other machines and that was not asked for.
+    """
+    if host == "localhost":  # might stand for two addresses, which would get two ports
+        return DEFAULT_HOST
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = False
+    if not local and not allow_remote:
+        raise OptionError(
+            f"{host} can be reached from other machines. Serve on 127.0.0.1, or allow it explicitly "
+            "(--allow-remote) behind a reverse proxy that checks who connects."
+        )
+    if not local:
+        logger.warning("Serving on %s: who may connect has to be decided by a reverse proxy in front.", host)
+    return host
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        WireError: If the port is taken or the address is not this machine's.
+    """
+    if not 0 <= port <= 65535:
+        raise WireError(f"There is no port {port}; ports are 0…65535.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            message = f"Port {port} on {host} is in use; choose another one (0 picks a free one)."
+        elif error.errno == errno.EACCES:
+            message = f"Port {port} on {host} may not be opened by this user; choose one above 1023."
+        else:
+            message = f"Cannot serve on {host}:{port} ({error.strerror or error})."
+        raise WireError(message) from error
+
+
+async def serve(
+    verifier: Verifier,
+    host: str = DEFAULT_HOST,
+    port: int = 0,
+    *,
+    workers: int = 2,
+    on_ready: Callable[[str], None] | None = None,
+    allow_remote: bool = False,
+    access_token: str | None = None,
+    origins: tuple[str | None, ...] = (None,),
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT (in the main thread) or until ``stop`` is set.
+
+    Args:
+        verifier: What judges.
+        host: Address to bind; only loopback unless ``allow_remote``.
+        port: 0 picks a free one.
+        workers: Threads that run the model.
+        on_ready: Called with the address (``ws://…``) once connections are accepted.
+        access_token: What every edge must show; None lets everyone in.
+        origins: Web pages that may connect; None in it stands for programs that are no browser.
+        stop: Ends the server when set.
+
+    Raises:
+        OptionError: If the host can be reached from other machines and ``allow_remote`` is not given.
+        WireError: If the port is taken.
+    """
+    host = _checked_host(host, allow_remote)
+    listener = _listen(host, port)
+    address = "ws://{}:{}".format(f"[{host}]" if ":" in host else host, listener.getsockname()[1])
+    stop = stop or asyncio.Event()
+    open_sessions = 0
+
+    async def handle(websocket: ServerConnection) -> None:
+        nonlocal open_sessions
+        websocket.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = _Connection(websocket, verifier, pool, access_token)
+        if open_sessions >= MAX_SESSIONS:
+            busy = Refused("busy", f"The verifier already serves {MAX_SESSIONS} sessions; try again later.")
+            with contextlib.suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(HELLO_TIMEOUT_S):
+                    await websocket.recv()  # an edge that is cut off while it still speaks would not hear why
+                await connection.send((busy,))
+            return
+        open_sessions += 1
+        logger.info("A session began; %d open.", open_sessions)
+        try:
+            await connection.run()
+        finally:
+            open_sessions -= 1
+            logger.info("A session ended; %d open.", open_sessions)
+
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verifier")
+    try:
+        async with serve_websocket(
+            handle,
+            sock=listener,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            origins=[None if origin is None else Origin(origin) for origin in origins],
+            compression=None,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=4,
+            close_timeout=CLOSE_TIMEOUT_S,
+            server_header=None,
+            logger=_websocket_logger,
+        ):
+            with _ending_on_signals(stop):
+                if on_ready is not None:
+                    on_ready(address)
+                await stop.wait()
+    finally:
+        listener.close()
+        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _ending_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set ``stop``; a second one finds the ordinary handlers again."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+
+    def end() -> None:
+        stop.set()
+        restore()
+
+    def restore() -> None:
+        for number in numbers:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
+
+    for number in numbers:
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def run_server(
+    verifier: Verifier,
+    host: str = DEFAULT_HOST,
+    port: int = 0,
+    announce: bool = False,
+    exit_with_parent: bool = False,
+    workers: int = 2,
+    allow_remote: bool = False,
+    access_token: str | None = None,
+) -> int:
+    """Serve in the foreground; the body of the command line's ``verifier``.
+
+    Args:
+        announce: Print one line of JSON to stdout, ``{"address": …, "name": …}``, once connections are accepted.
+        exit_with_parent: End when stdin reaches its end, which it does however the parent process ends.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        OptionError, WireError: As `serve`.
+    """
+
+    def ready(address: str) -> None:
+        if announce:
+            print(json.dumps({"address": address, "name": verifier.info.name}), flush=True)
+        else:
+            print(f"{verifier.info.name} listens on {address}", file=sys.stderr, flush=True)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        if exit_with_parent:
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=_watch_parent, args=(loop, stop), name="watch-parent", daemon=True).start()
+        await serve(
+            verifier,
+            host,
+            port,
+            workers=workers,
+            on_ready=ready,
+            allow_remote=allow_remote,
+            access_token=access_token,
+            stop=stop,
+        )
+
+    asyncio.run(main())
+    return 0
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """Set ``stop`` when stdin ends, and end the process by force if that does not help."""
+    # os.read, not sys.stdin: a buffered reader blocked in a daemon thread aborts the interpreter's shutdown.
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    with contextlib.suppress(RuntimeError):  # the loop is closed already
+        loop.call_soon_threadsafe(stop.set)
+    threading.Event().wait(ORPHAN_GRACE_S)
+    os._exit(0)

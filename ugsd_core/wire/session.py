@@ -1,0 +1,347 @@
+"""The verifier's half of a session, without I/O: what may come when, what is remembered, what is answered at once.
+
+A message goes in, a `Step` comes out: replies to send now, and work for a model, to be done in order within an
+utterance. Results of the work go back in and become replies. Nothing here waits, sends, or calls a model.
+
+    new ──hello──► open ──any number of open / verify / generate / close──► ended
+
+Memory is bounded: utterances, acoustic codes and past answers are forgotten, the least recently used first.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from ugsd_core.acoustic import AcousticCode
+from ugsd_core.errors import ProtocolError
+from ugsd_core.messages import GeneratedToken, OpenedReply, OpenRequest, Verdict, VerifierInfo, VerifyRequest
+from ugsd_core.wire.messages import (
+    Close,
+    DownMessage,
+    ErrorReply,
+    Generate,
+    GeneratedEnd,
+    GeneratedReply,
+    Hello,
+    NeedFeatures,
+    Open,
+    Refused,
+    UpMessage,
+    VerdictReply,
+    Welcome,
+)
+from ugsd_core.wire.protocol import PROTOCOL_VERSION
+
+__all__ = [
+    "MAX_CODES",
+    "MAX_REMEMBERED",
+    "MAX_UTTERANCES",
+    "GenerateWork",
+    "JudgeWork",
+    "OpenWork",
+    "ServerSession",
+    "Step",
+    "Work",
+    "compare",
+]
+
+MAX_UTTERANCES = 16
+MAX_CODES = 8
+#: Answers kept for each utterance, so that a repeated sequence number gets the same one.
+MAX_REMEMBERED = 32
+#: Messages held back while the acoustic code of their utterance is on its way.
+MAX_HELD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """Prefill an utterance. ``serial`` names this opening: the same utterance may be opened again."""
+
+    serial: int
+    request: OpenRequest
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeWork:
+    """Judge a block."""
+
+    serial: int
+    request: VerifyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateWork:
+    """Write a caption alone."""
+
+    serial: int
+    generate: Generate
+
+
+Work = OpenWork | JudgeWork | GenerateWork
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a message leads to.
+
+    Attributes:
+        replies: To be sent at once.
+        work: To be done in order within each ``serial``.
+        forgotten: Openings whose model state can go; work of theirs that has not begun need not be done.
+        ends: The connection is to be closed after the replies.
+    """
+
+    replies: tuple[DownMessage, ...] = ()
+    work: tuple[Work, ...] = ()
+    forgotten: tuple[int, ...] = ()
+    ends: bool = False
+
+
+@dataclass(slots=True)
+class _Utterance:
+    """One opening of an utterance."""
+
+    name: str
+    serial: int
+    #: The opening whose code is on its way; None once it is there.
+    waiting: Open | None
+    held: list[JudgeWork | GenerateWork] = field(default_factory=list)
+    highest: int = -1
+    pending: dict[int, VerifyRequest] = field(default_factory=dict)
+    answered: OrderedDict[int, tuple[VerifyRequest, DownMessage]] = field(default_factory=OrderedDict)
+
+
+def compare(edge: VerifierInfo | Hello, verifier: VerifierInfo) -> tuple[str, str] | None:
+    """Code and sentence of what keeps an edge and a verifier from working together; None if nothing does."""
+    if (edge.tokenizer_fingerprint, edge.vocabulary_size) != (
+        verifier.tokenizer_fingerprint,
+        verifier.vocabulary_size,
+    ):
+        return "tokenizer", (
+            f"The verifier {verifier.name!r} uses another tokenizer than the edge "
+            f"(shared vocabulary of {verifier.vocabulary_size} and {edge.vocabulary_size} ids), so token ids mean "
+            "different things to them. Choose checkpoints of one family, such as Qwen2.5-Omni 3B and 7B or the "
+            "embedded pair."
+        )
+    if edge.feature_fingerprint != verifier.feature_fingerprint:
+        return "features", (
+            f"The verifier {verifier.name!r} reads another acoustic code than the edge sends (mel bins, bits or level "
+            "differ). Choose a pair of checkpoints that was made with the same feature settings."
+        )
+    return None
+
+
+class ServerSession:
+    """Order of messages, idempotent sequence numbers, bounded memory. Not thread-safe.
+
+    Args:
+        info: What the verifier says of itself.
+        access_token: What an edge must show; None lets everyone in.
+    """
+
+    def __init__(self, info: VerifierInfo, *, access_token: str | None = None) -> None:
+        self.info = info
+        self.greeted = False
+        self._access_token = access_token
+        self._serial = 0
+        self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
+        self._codes: OrderedDict[str, AcousticCode] = OrderedDict()
+
+    def receive(self, message: UpMessage) -> Step:
+        """What a message leads to.
+
+        Raises:
+            ProtocolError: If the message may not come now; the session is over then.
+        """
+        if isinstance(message, Hello):
+            return self._hello(message)
+        if not self.greeted:
+            raise ProtocolError("a session begins with a hello message", "order")
+        match message:
+            case Open():
+                return self._open(message)
+            case VerifyRequest():
+                return self._verify(message)
+            case Generate():
+                return self._generate(message)
+            case Close():
+                return Step(forgotten=self._forget(message.utterance))
+
+    # ── Messages ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _hello(self, hello: Hello) -> Step:
+        if self.greeted:
+            raise ProtocolError("a session has one hello message", "order")
+        refusal = self._refusal(hello)
+        if refusal is not None:
+            return Step((Refused(*refusal),), ends=True)
+        self.greeted = True
+        return Step((Welcome(PROTOCOL_VERSION, self.info),))
+
+    def _refusal(self, hello: Hello) -> tuple[str, str] | None:
+        if self._access_token is not None and not hmac.compare_digest(
+            (hello.access_token or "").encode(), self._access_token.encode()
+        ):
+            return "token", "This verifier asks for an access token, and the one it was given is missing or wrong."
+        return compare(hello, self.info)
+
+    def _open(self, message: Open) -> Step:
+        name = message.utterance
+        earlier = self._utterances.get(name)
+        if message.code is None:
+            code = self._codes.get(message.sha256)
+        elif message.code.sha256 != message.sha256:
+            error = ErrorReply("bad_code", "The acoustic code does not have the SHA-256 it was announced with.", name)
+            return Step((error,), forgotten=self._forget(name))
+        else:
+            code = message.code
+        if code is None:
+            forgotten = self._forget(name)
+            self._remember(_Utterance(name, self._next_serial(), message))
+            return Step((NeedFeatures(name),), forgotten=forgotten + self._trim())
+        self._codes[message.sha256] = code
+        self._codes.move_to_end(message.sha256)
+        while len(self._codes) > MAX_CODES:
+            self._codes.popitem(last=False)
+        if earlier is not None and earlier.waiting is not None and earlier.waiting.sha256 == message.sha256:
+            # The code that was asked for: what came in the meantime follows it.
+            utterance, forgotten = earlier, ()
+            utterance.waiting = None
+            self._utterances.move_to_end(name)
+        else:
+            forgotten = self._forget(name)
+            utterance = _Utterance(name, self._next_serial(), None)
+            self._remember(utterance)
+        held, utterance.held = tuple(utterance.held), []
+        return Step(work=(OpenWork(utterance.serial, message.request(code)), *held), forgotten=forgotten + self._trim())
+
+    def _verify(self, request: VerifyRequest) -> Step:
+        utterance = self._utterances.get(request.utterance)
+        if utterance is None:
+            return Step((self._unknown(request.utterance, sequence=request.sequence),))
+        self._utterances.move_to_end(request.utterance)
+        sequence = request.sequence
+        if sequence in utterance.answered:
+            known, reply = utterance.answered[sequence]
+            return Step((reply if known == request else self._misused(request),))
+        if sequence in utterance.pending:
+            # Its answer is on its way; one is enough.
+            return Step(() if utterance.pending[sequence] == request else (self._misused(request),))
+        if sequence <= utterance.highest:
+            return Step((self._misused(request),))
+        work = JudgeWork(utterance.serial, request)
+        if utterance.waiting is not None and not self._hold(utterance, work):
+            return Step((ErrorReply("order", "Too many messages came before the acoustic code.", *_of(request)),))
+        utterance.highest = sequence
+        utterance.pending[sequence] = request
+        return Step() if utterance.waiting is not None else Step(work=(work,))
+
+    def _generate(self, message: Generate) -> Step:
+        name = message.request.utterance
+        utterance = self._utterances.get(name)
+        if utterance is None:
+            return Step((self._unknown(name, stream=message.stream),))
+        self._utterances.move_to_end(name)
+        work = GenerateWork(utterance.serial, message)
+        if utterance.waiting is None:
+            return Step(work=(work,))
+        if self._hold(utterance, work):
+            return Step()
+        sentence = "Too many messages came before the acoustic code."
+        return Step((ErrorReply("order", sentence, name, stream=message.stream),))
+
+    # ── Results of work ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, work: OpenWork, reply: OpenedReply) -> tuple[DownMessage, ...]:
+        """The prefill of an opening is done."""
+        return (reply,) if self._current(work.serial, work.request.utterance) else ()
+
+    def judged(self, work: JudgeWork, verdict: Verdict) -> tuple[DownMessage, ...]:
+        """A block is judged."""
+        return self._answer(work, VerdictReply(work.request.utterance, verdict))
+
+    def generated(self, work: GenerateWork, token: GeneratedToken) -> tuple[DownMessage, ...]:
+        """The verifier wrote a token."""
+        name = work.generate.request.utterance
+        return (GeneratedReply(name, work.generate.stream, token),) if self._current(work.serial, name) else ()
+
+    def generated_all(self, work: GenerateWork) -> tuple[DownMessage, ...]:
+        """The verifier's caption is complete."""
+        name = work.generate.request.utterance
+        return (GeneratedEnd(name, work.generate.stream),) if self._current(work.serial, name) else ()
+
+    def failed(self, work: Work, code: str, sentence: str) -> tuple[DownMessage, ...]:
+        """The model refused or failed. An utterance that cannot be opened is forgotten."""
+        match work:
+            case OpenWork(serial=serial, request=opening):
+                if not self._current(serial, opening.utterance):
+                    return ()
+                self._forget(opening.utterance)
+                return (ErrorReply(code, sentence, opening.utterance),)
+            case JudgeWork(request=request):
+                return self._answer(work, ErrorReply(code, sentence, *_of(request)))
+            case GenerateWork(serial=serial, generate=generate):
+                name = generate.request.utterance
+                if not self._current(serial, name):
+                    return ()
+                return (ErrorReply(code, sentence, name, stream=generate.stream),)
+
+    # ── Memory ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _answer(self, work: JudgeWork, reply: DownMessage) -> tuple[DownMessage, ...]:
+        """Keep an answer for repetitions of its request, and give it."""
+        request = work.request
+        utterance = self._current(work.serial, request.utterance)
+        if utterance is None or utterance.pending.pop(request.sequence, None) is None:
+            return ()
+        utterance.answered[request.sequence] = (request, reply)
+        while len(utterance.answered) > MAX_REMEMBERED:
+            utterance.answered.popitem(last=False)
+        return (reply,)
+
+    def _current(self, serial: int, name: str) -> _Utterance | None:
+        """The utterance if this opening of it still stands."""
+        utterance = self._utterances.get(name)
+        return utterance if utterance is not None and utterance.serial == serial else None
+
+    def _next_serial(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def _remember(self, utterance: _Utterance) -> None:
+        self._utterances[utterance.name] = utterance
+
+    def _forget(self, name: str) -> tuple[int, ...]:
+        utterance = self._utterances.pop(name, None)
+        return () if utterance is None else (utterance.serial,)
+
+    def _trim(self) -> tuple[int, ...]:
+        """Forget the least recently used utterances beyond the limit."""
+        serials = []
+        while len(self._utterances) > MAX_UTTERANCES:
+            serials.append(self._utterances.popitem(last=False)[1].serial)
+        return tuple(serials)
+
+    @staticmethod
+    def _hold(utterance: _Utterance, work: JudgeWork | GenerateWork) -> bool:
+        """Keep work until the code is there; False if there is too much of it."""
+        if len(utterance.held) >= MAX_HELD:
+            return False
+        utterance.held.append(work)
+        return True
+
+    @staticmethod
+    def _unknown(name: str, *, sequence: int | None = None, stream: int | None = None) -> ErrorReply:
+        sentence = "The verifier does not hold this utterance (any more); it has to be opened again."
+        return ErrorReply("unknown_utterance", sentence, name, sequence, stream)
+
+    @staticmethod
+    def _misused(request: VerifyRequest) -> ErrorReply:
+        sentence = "A sequence number was used for two different blocks, or is too old to be answered again."
+        return ErrorReply("sequence", sentence, *_of(request))
+
+
+def _of(request: VerifyRequest) -> tuple[str, int]:
+    return request.utterance, request.sequence
