@@ -31,7 +31,10 @@ from ugsd_core.uncertainty import distribution
 __all__ = ["WORDS", "ScriptedDrafter", "ScriptedVerifier", "WordTokenizer", "code", "ids", "info", "text"]
 
 END = "<|im_end|>"
-WORDS = ["In", "the", "audio", ",", "speaker", "'s", "voice", "is", "low", "high", "and", "slow", "fast", ".", "Therefore", "feels", "sad", "happy", "angry", "calm", "3", "May", "Anna"]
+WORDS = [
+    *("In", "the", "audio", ",", "speaker", "'s", "voice", "is", "low", "high", "and", "slow", "fast", "."),
+    *("Therefore", "feels", "sad", "happy", "angry", "calm", "3", "May", "Anna"),
+]
 VOCABULARY = [*(("" if word in ".,'s" or word == "In" else " ") + word for word in WORDS), END]
 
 

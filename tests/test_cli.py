@@ -71,12 +71,15 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
                 raise world.fail
 
     class FakeProcess:
-        address = "ws://127.0.0.1:1"
+        def __init__(self, args: list[str], *, wait: bool) -> None:
+            assert not wait, "the edge loads while the verifier starts"
+            world.verifiers.append(args)
 
-        def __init__(self, args: list[str]) -> None:
+        @property
+        def address(self) -> str:
             if world.verifier_fails:
                 raise world.verifier_fails
-            world.verifiers.append(args)
+            return "ws://127.0.0.1:1"
 
         def __enter__(self) -> FakeProcess:
             world.running += 1

@@ -126,7 +126,7 @@ def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
     if Path(name).expanduser().is_dir():  # a bar is for downloads; from a disk it would only flicker
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()
     try:
         model, report = family.model_class().from_pretrained(name, output_loading_info=True, **arguments)
         missing = [key for key in report["missing_keys"] if "visual" not in key]

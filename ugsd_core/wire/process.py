@@ -24,6 +24,9 @@ STOP_TIMEOUT_S = 5.0
 class VerifierProcess:
     """Start a verifier, wait until it accepts connections, and make sure that it ends.
 
+    With ``wait=False`` the constructor returns at once, so that the edge can load at the same time; `wait_ready`
+    then waits, and so does whatever needs the address.
+
     The child holds the read end of a pipe whose write end only this process has: when this process ends in whatever
     way, SIGKILL included, the child reads the end of its stdin and ends too (``--exit-with-parent``).
 
@@ -33,6 +36,7 @@ class VerifierProcess:
             line on stdout must be JSON: ``{"address": "ws://127.0.0.1:PORT", "name": …}``.
         timeout_s: Longest wait for that line; loading a large checkpoint takes minutes.
         forward_stderr: Repeat the child's stderr on ours.
+        wait: Whether to return only when the verifier accepts connections.
 
     Raises:
         VerifierUnavailable: If the child ends or stays silent instead of announcing itself. The message holds the
@@ -46,6 +50,7 @@ class VerifierProcess:
         command: Sequence[str] | None = None,
         timeout_s: float = 300.0,
         forward_stderr: bool = False,
+        wait: bool = True,
     ) -> None:
         if command is None:
             command = [sys.executable, "-m", "ugsd_core.cli", "verifier", "--host", "127.0.0.1", "--port", "0"]
@@ -72,11 +77,24 @@ class VerifierProcess:
         ]
         for reader in self._readers:
             reader.start()
-        try:
-            self._address, self._name = self._announcement(timeout_s)
-        except BaseException:
-            self.stop()
-            raise
+        self._timeout_s = timeout_s
+        self._announced: tuple[str, str] | None = None
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> tuple[str, str]:
+        """Wait until the verifier accepts connections; returns its address and its name.
+
+        Raises:
+            VerifierUnavailable: As the constructor; the child has been ended.
+        """
+        if self._announced is None:
+            try:
+                self._announced = self._announcement(self._timeout_s)
+            except BaseException:
+                self.stop()
+                raise
+        return self._announced
 
     def __enter__(self) -> VerifierProcess:
         return self
@@ -87,12 +105,12 @@ class VerifierProcess:
     @property
     def address(self) -> str:
         """Where it listens, ``ws://127.0.0.1:PORT``."""
-        return self._address
+        return self.wait_ready()[0]
 
     @property
     def name(self) -> str:
         """What the verifier calls itself."""
-        return self._name
+        return self.wait_ready()[1]
 
     @property
     def pid(self) -> int:

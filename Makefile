@@ -1,0 +1,56 @@
+# Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
+.DEFAULT_GOAL := help
+.PHONY: help demo test caption train bench lint clean
+
+VENV := .venv/bin
+PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RUN_STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+TRAIN_STAMP := .venv/.installed-train
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+demo: $(RUN_STAMP)  ## Set up, start the page and print its address (ARGS="--port 7861")
+	@$(VENV)/python app.py $(ARGS)
+
+test: lint  ## Lint, types and all tests; the last line is pytest's
+	@tools/ensure_chromium.sh
+	@$(VENV)/python -m pytest $(ARGS)
+
+caption: $(RUN_STAMP)  ## Caption a recording: make caption CLIP=speech.wav (ARGS="--mode edge")
+	@test -n "$(CLIP)" || { echo "say which recording: make caption CLIP=path/to/speech.wav" >&2; exit 2; }
+	@$(VENV)/ugsd caption "$(CLIP)" $(ARGS)
+
+train: $(TRAIN_STAMP)  ## Train the embedded pair (ARGS as `ugsd train --help` says)
+	@$(VENV)/ugsd train $(ARGS)
+
+bench: $(DEV_STAMP)  ## Overhead of the decoding loop and latency of a caption
+	@$(VENV)/python -m tools.bench $(ARGS)
+
+lint: $(DEV_STAMP)  ## Ruff and mypy
+	@$(VENV)/ruff check --quiet .
+	@$(VENV)/ruff format --quiet --check .
+	@$(VENV)/mypy
+
+clean:  ## Remove caches, run folders and the environment
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist runs *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@tools/ensure_venv.sh
+
+$(RUN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing into .venv (a few minutes the first time) …"
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing into .venv, with what the tests need (a few minutes the first time) …"
+	@$(PIP) -e '.[dev,browser-test,train]'
+	@touch $@ $(RUN_STAMP)
+
+$(TRAIN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing into .venv, with what training needs (a few minutes the first time) …"
+	@$(PIP) -e '.[train]'
+	@touch $@ $(RUN_STAMP)

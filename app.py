@@ -1,0 +1,131 @@
+"""UGSD Studio: starts (or connects to) a verifier and opens the page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ui.runs import Engine
+
+__all__ = ["find_port", "main", "serve"]
+
+DEFAULT_PORT = 7860
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of the page."""
+    parser = argparse.ArgumentParser(prog="ugsd demo", description="UGSD Studio, the page, on this machine.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port; 0 takes a free one ({DEFAULT_PORT})")
+    parser.add_argument(
+        "--verifier", metavar="URL", help="a running verifier, such as ws://gpu:8765; else one is started"
+    )
+    parser.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
+    parser.add_argument("--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads")
+    parser.add_argument("--device", default="cpu", help="where the models run: cpu, cuda, cuda:1 … (cpu)")
+    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    parser.add_argument(
+        "--share", choices=("on", "off"), default="off", help="a public link through Gradio's tunnel (off)"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the page until it is interrupted; returns the exit code."""
+    root = str(Path(__file__).resolve().parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    from ugsd_core.errors import UgsdError
+
+    args = build_parser().parse_args(argv)
+    try:
+        port = find_port(args.host, args.port)
+
+        def load() -> Engine:
+            print(
+                "Loading the models …" if args.verifier else "Starting the verifier and loading the models …",
+                flush=True,
+            )
+            from ui.engine import LiveEngine
+
+            pairs = (("--checkpoint", args.verifier_checkpoint), ("--device", args.device), ("--dtype", args.dtype))
+            verifier_args = [word for name, value in pairs if value for word in (name, value)]
+            return LiveEngine(
+                args.edge, verifier=args.verifier, verifier_args=verifier_args, device=args.device, dtype=args.dtype
+            )
+
+        return serve(load, args.host, port, share=args.share == "on", browser=not args.no_browser)
+    except UgsdError as error:
+        print(f"ugsd: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = False, browser: bool = False) -> int:
+    """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind."""
+    # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    ended = threading.Event()
+    for name in ("SIGTERM", "SIGINT"):
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(getattr(signal, name), lambda *_: ended.set())
+    with tempfile.TemporaryDirectory(prefix="ugsd-uploads-", ignore_cleanup_errors=True) as uploads:
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        engine = load()
+        try:
+            if ended.is_set():
+                return 0
+            from ui.page import build_page, launch_settings
+
+            page = build_page(engine, upload_folder=Path(uploads))
+            page.queue(api_open=False)
+            _, address, public = page.launch(
+                server_name=host, server_port=port, share=share, inbrowser=browser, prevent_thread_lock=True,
+                **launch_settings(page),
+            )  # fmt: skip
+            print(f"UGSD Studio is at {address}" + (f" and {public}" if public else ""), flush=True)
+            ended.wait()
+            page.close(verbose=False)
+        finally:
+            close = getattr(engine, "close", None)
+            if close is not None:
+                close()
+    return 0
+
+
+def find_port(host: str, port: int) -> int:
+    """The port to use; 0 finds a free one.
+
+    Raises:
+        OptionError: If the port is taken or may not be used, or there is no such address here.
+    """
+    from ugsd_core.errors import OptionError
+
+    if not 0 <= port <= 65535:
+        raise OptionError(f"a port lies in 0…65535, not {port}")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OptionError(
+                f"port {port} on {host} cannot be used ({reason}); choose another with --port, or --port 0"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

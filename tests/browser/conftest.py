@@ -1,0 +1,196 @@
+"""A headless Chromium with a fake microphone, and pages to look at with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIP = ROOT / "assets/examples/slow_low_en.flac"
+START_S = 90
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a browser."""
+    for item in items:
+        if Path(item.path).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.browser)
+
+
+def _chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("UGSD_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def speech_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is spoken into the fake microphone: an example clip."""
+    import soundfile
+
+    samples, rate = soundfile.read(CLIP)
+    path = tmp_path_factory.mktemp("microphone") / "speech.wav"
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(speech_wav: Path) -> Iterator[Browser]:
+    """One browser for all tests; each gets a fresh context."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    executable = _chromium()
+    if executable is None:
+        pytest.skip("there is no Chromium on this machine")
+    arguments = [
+        "--no-sandbox",
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={speech_wav}",
+    ]
+    with sync_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=executable, args=arguments)
+        yield running
+        running.close()
+
+
+class Served(str):
+    """The address of a page that runs in a process of its own."""
+
+    pid: int
+
+
+@contextlib.contextmanager
+def serving(command: list[str], log: Path) -> Iterator[Served]:
+    """Run a page in a process of its own and end it politely."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("w") as out:
+        child = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=environment
+        )
+        try:
+            end = time.monotonic() + START_S
+            while "UGSD Studio is at " not in log.read_text():
+                assert child.poll() is None, f"the page did not start:\n{log.read_text()}"
+                assert time.monotonic() < end, f"the page did not start in {START_S} s:\n{log.read_text()}"
+                time.sleep(0.1)
+            served = Served(log.read_text().split("UGSD Studio is at ")[1].split()[0])
+            served.pid = child.pid
+            yield served
+        finally:
+            child.terminate()
+            try:
+                code = child.wait(20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+                raise
+    assert code == 0, f"the page ended with {code}:\n{log.read_text()}"
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="session")
+def fake_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a page with a scripted engine, slow enough to be watched."""
+    log = tmp_path_factory.mktemp("fake") / "log"
+    with serving(["-m", "tests.ui.fake_engine", "0", "english", "0.03"], log) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def dying_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a page whose verifier is lost in the middle of every caption."""
+    log = tmp_path_factory.mktemp("dying") / "log"
+    with serving(["-m", "tests.ui.fake_engine", "0", "dying", "0.02"], log) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def real_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Address of the real page: the embedded pair, the verifier in a process of its own."""
+    if not all((ROOT / "assets/checkpoints" / side / "config.json").is_file() for side in ("edge", "verifier")):
+        pytest.skip("the embedded pair is not in assets/checkpoints")
+    log = tmp_path_factory.mktemp("real") / "log"
+    with serving(["app.py", "--port", "0", "--no-browser"], log) as address:
+        yield address
+
+
+class Visit:
+    """A visitor's page: what it asked for, what it complained of, and the steps that tests share."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(address)
+        page.wait_for_selector("#strip .legend-state")
+        page.evaluate(WATCH)
+
+    def example(self, index: int = 0) -> None:
+        self.page.locator(".example").nth(index).click()
+        self.wait("!document.querySelector('#run').disabled")
+
+    def caption(self) -> None:
+        self.page.locator("#run").click()
+        self.wait("document.querySelector('#run').disabled")
+
+    def finished(self) -> str:
+        self.wait("!document.querySelector('#run').disabled")
+        return self.status()
+
+    def status(self) -> str:
+        return self.page.locator("#status [role=status]").inner_text()
+
+    def states(self) -> dict[str, int]:
+        return self.page.evaluate("Object.fromEntries(window.seen)")
+
+    def chips(self) -> list[dict[str, Any]]:
+        return self.page.eval_on_selector_all(
+            "#strip .strip .tok", "all => all.map(c => ({text: c.textContent, state: c.dataset.state}))"
+        )
+
+    def wait(self, condition: str, timeout_s: float = 40) -> None:
+        self.page.wait_for_function(condition, timeout=1000 * timeout_s)
+
+    def fits(self) -> bool:
+        return self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+#: Notes every state that a chip has ever shown, with the order of first appearance.
+WATCH = """() => {
+  window.seen = new Map();
+  const look = () => document.querySelectorAll('#strip .strip .tok').forEach(chip => {
+    const state = chip.dataset.waiting === 'true' ? 'waiting' : chip.dataset.state;
+    if (!window.seen.has(state)) window.seen.set(state, window.seen.size);
+  });
+  const all = {subtree: true, childList: true, attributes: true};
+  new MutationObserver(look).observe(document.querySelector('#strip'), all);
+}"""
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Open an address as a new visitor; keyword arguments go to the browser context."""
+    contexts = []
+
+    def open_page(address: str, **settings: Any) -> Visit:
+        settings.setdefault("viewport", {"width": 1360, "height": 900})
+        context = browser.new_context(permissions=["microphone"], **settings)
+        contexts.append(context)
+        return Visit(context.new_page(), address)
+
+    yield open_page
+    for context in contexts:
+        context.close()

@@ -1,0 +1,109 @@
+"""An engine without models: it plays a scripted stream, slowly enough to be watched."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.streams import END, StreamBuilder
+from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.messages import CaptionStarted, Event, TokenDrafted
+
+__all__ = ["FakeEngine", "english", "main", "mandarin"]
+
+
+def english(mode: str = "ugsd") -> list[Event]:
+    """A caption that meets every state but *unverified*."""
+    stream = StreamBuilder(mode)
+    if mode == "cloud":
+        return stream.generated("In", " the", " audio", ",", " the", " voice", " is", " low", ".", END).finish()
+    if mode == "edge":
+        return stream.kept("In", " the", " audio", ",").kept(" the", " voice", " is", " flat").kept(".", END).finish()
+    stream.kept("In", " the", " audio", ",").kept(" the", " speaker", "'s", " voice")
+    stream.judged(" is", " low", " and", accepted=3, bonus=" slow")
+    stream.kept(",", " with", " long", " pauses").kept(".", " Therefore", ",", " the")
+    stream.judged(" speaker", " feels", " calm", "ly", accepted=2, replacement=" sor")
+    stream.kept("row", "ful").kept(".", END)
+    return stream.finish()
+
+
+def mandarin(mode: str = "ugsd") -> list[Event]:
+    """A caption in Chinese; two of its tokens are parts of one character."""
+    stream = StreamBuilder(mode, language="zh")
+    stream.kept("说话人", "声音", "低").judged("沉", "，", "平静", accepted=2, replacement="")
+    stream.kept("忧", "伤", "。", END)
+    return stream.finish()
+
+
+def dying(mode: str = "ugsd") -> list[Event]:
+    """The verifier is lost in the middle."""
+    stream = StreamBuilder(mode)
+    stream.kept("The", " voice", " is", " low").judged(" and", " soft", accepted=1, replacement=" tense")
+    stream.lost("the verifier closed the connection").unverified(", <b>so</b>", " sad", sent=True)
+    stream.unverified(" and", " tired", sent=False).kept(".", END)
+    return stream.finish()
+
+
+@dataclass
+class FakeEngine:
+    """Plays ``script(mode)``, pausing between events.
+
+    Attributes:
+        pause_s: Between two events.
+        fails: Raise an error of the wire after this many events.
+        gate: When set, the stream waits here before every event, so that a test decides when it goes on.
+    """
+
+    script: Callable[[str], list[Event]] = english
+    pause_s: float = 0.0
+    fails: int | None = None
+    gate: threading.Semaphore | None = None
+    vocabulary_size: int = 620
+    prepared: int = 0
+    closed: int = 0
+    interrupted: int = 0
+    seen: list[Any] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    def interrupt(self) -> None:
+        self.interrupted += 1
+
+    def stream(self, utterance: Any, options: Any) -> Iterator[Event]:
+        self.seen.append((utterance, options))
+        script = mandarin if options.language == "zh" and self.script is english else self.script
+        try:
+            for index, event in enumerate(script(options.mode)):
+                if self.gate is not None:
+                    self.gate.acquire(timeout=20)
+                if self.fails == index:
+                    raise VerifierUnavailable("the verifier cannot be reached at ws://127.0.0.1:1; is it running?")
+                if isinstance(event, CaptionStarted):
+                    event = replace(event, utterance_id=utterance.id, options=options.to_dict())
+                yield event
+                pause_s = self.pause_s if isinstance(event, TokenDrafted) else self.pause_s / 3
+                if pause_s:
+                    time.sleep(pause_s)
+        finally:
+            self.closed += 1
+
+
+def main(argv: list[str]) -> int:
+    """Serve the page with a fake engine: ``PORT [SCRIPT] [PAUSE_S]``; for the browser tests and for looking."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from app import find_port, serve
+
+    scripts: dict[str, Callable[[str], list[Event]]] = {"english": english, "dying": dying}
+    script = scripts[argv[1] if len(argv) > 1 else "english"]
+    pause_s = float(argv[2]) if len(argv) > 2 else 0.05
+    return serve(lambda: FakeEngine(script, pause_s), "127.0.0.1", find_port("127.0.0.1", int(argv[0])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,101 @@
+"""Tiles, tables, bars and ledger as markup."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.streams import END, StreamBuilder, every_state
+from tests.ui.fake_engine import dying, english
+from ugsd_core.messages import Event
+from ugsd_core.result import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, caption_result
+from ui.components.figures import Timeline, clock_table, fact_tiles, ledger_table, ratio_table, size, waterfall
+
+
+def bars(events: list[Event]) -> str:
+    timeline = Timeline()
+    for event in events:
+        timeline.feed(event)
+    return waterfall(timeline)
+
+
+class Balance(HTMLParser):
+    """Fails on tags that are not closed in order."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.feed(markup)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("events", [every_state(), dying(), english("edge"), english("cloud")])
+def test_markup_is_well_formed_whatever_happened(events: list[Event]) -> None:
+    for n in (1, len(events) // 2, len(events)):
+        result = caption_result(events[:n])
+        for part in (fact_tiles(result), ratio_table(result), clock_table(result), ledger_table(result)):
+            Balance(part)
+        Balance(bars(events[:n]))
+
+
+def test_every_ratio_and_clock_of_the_engine_has_its_definition_in_reach() -> None:
+    result = caption_result(every_state())
+    assert all(RATIO_DEFINITIONS[name].replace("'", "&#x27;") in ratio_table(result) for name in RATIO_DEFINITIONS)
+    of_a_caption = [name for name in CLOCK_DEFINITIONS if hasattr(result.clocks, name)]
+    table = clock_table(result)
+    assert all(CLOCK_DEFINITIONS[name].replace("'", "&#x27;") in table for name in of_a_caption)
+
+
+def test_tiles_before_and_after() -> None:
+    assert fact_tiles(None).count("–") == 4
+    tiles = fact_tiles(caption_result(english()))
+    assert "2 of 2" in tiles and "64.0 kB of waveform" in tiles and "16.5 kB" in tiles
+
+
+def test_edge_only_sent_nothing() -> None:
+    result = caption_result(english("edge"))
+    assert "Nothing was sent." in ledger_table(result) and "64.0 kB" in ledger_table(result)
+    assert "0 B" in fact_tiles(result)
+
+
+def test_the_ledger_adds_up_and_says_what_the_messages_held() -> None:
+    markup = ledger_table(caption_result(english()))
+    assert "Acoustic code" in markup and "Verdicts" in markup and "16.5 kB" in markup
+    assert "open for a test" in markup
+
+
+def test_the_ledger_says_when_the_verifier_had_the_code_already() -> None:
+    events = [e for e in english() if not (e.kind == "frame_sent" and e.traffic == "acoustic_code")]
+    assert "earlier caption" in ledger_table(caption_result(events))
+    assert "earlier caption" not in ledger_table(caption_result(english()))
+
+
+def test_a_line_for_each_block_and_bars_inside_the_axis() -> None:
+    markup = bars(english())
+    assert markup.count('class="wf-row"') == 8 + 3
+    assert "Block 6, sent, changed: draft 9.0 ms, network 2.0 ms, verify 6.0 ms, merge 0.5 ms" in markup
+    lefts = [float(part.split("%")[0]) for part in markup.split("left:")[1:]]
+    assert all(0 <= left <= 100 for left in lefts)
+
+
+def test_a_block_that_was_never_sent_still_gets_a_line() -> None:
+    assert "not verified" in bars(StreamBuilder().unverified("a", END, sent=False).finish())
+
+
+def test_text_from_outside_is_escaped() -> None:
+    stream = StreamBuilder()
+    stream.frame("up", "control", "<script>alert(1)</script>", 1, 64)
+    markup = ledger_table(caption_result(stream.kept("a", END).finish()))
+    assert "<script" not in markup and "&lt;script" in markup
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.50 MB")])
+def test_size(n: int, text: str) -> None:
+    assert size(n) == text

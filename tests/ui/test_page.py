@@ -1,0 +1,196 @@
+"""The page as a whole, its settings, its looks and its recordings, without a browser."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+import app
+from ugsd_core.acceptance import ACCEPTANCE_RULES
+from ugsd_core.gate import GATES
+from ugsd_core.options import PRESETS
+from ui.assets import example_clips, web_asset
+from ui.settings import Settings, acceptance_choices, gate_choices, preset_choices, settings_note
+from ui.speech import Recordings, describe
+from ui.theme import DARK, LIGHT, contrast, heat_colour, page_css
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# ── Page ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+BUILD = """
+import json
+from tests.ui.fake_engine import FakeEngine
+from ui.page import build_page, launch_settings
+page = build_page(FakeEngine())
+settings = launch_settings(page)
+blocks = {b.elem_id: getattr(b, "interactive", None) for b in page.blocks.values() if b.elem_id}
+quiet = [settings["run_history"], settings["footer_links"], page.analytics_enabled]
+print(json.dumps({"blocks": blocks, "quiet": quiet, "files": settings["allowed_paths"]}))
+"""
+
+
+def test_the_page_builds_records_nothing_and_waits_for_a_recording() -> None:
+    # In a process of its own: Gradio leaves an event loop open, which is an error here.
+    done = subprocess.run([sys.executable, "-c", BUILD], cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    parts = {"strip", "status", "tiles", "waterfall", "tables", "ledger", "run", "stop", "audio", "help"}
+    assert parts <= set(told["blocks"])
+    assert told["blocks"]["run"] is False and told["blocks"]["stop"] is False
+    assert told["quiet"] == [False, [], False]
+    assert [Path(folder).name for folder in told["files"]] == ["examples"]
+
+
+def test_no_style_sheet_or_script_asks_for_anything_outside() -> None:
+    for text in (page_css(), web_asset("token_strip.js")):
+        assert "http" not in text and "@import" not in text and "url(" not in text
+
+
+def test_the_example_clips_are_there_and_can_be_captioned() -> None:
+    clips = example_clips()
+    assert len(clips) >= 4
+    assert all(describe(str(clip.path)).usable and clip.label for clip in clips)
+
+
+def test_no_examples_without_a_list(tmp_path: Path) -> None:
+    assert example_clips(tmp_path) == []
+
+
+# ── Looks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("scheme", "palette"), [("light", LIGHT), ("dark", DARK)])
+def test_text_is_readable_on_every_ground(scheme: str, palette: dict[str, str]) -> None:
+    for ground in ("card", "paper"):
+        for role in ("ink", "soft", "faint", "accent", "ok", "no", "fix", "warn"):
+            assert contrast(palette[role], palette[ground]) >= 4.5, (scheme, role, ground)
+    for ground in ("wash", "warn-wash"):
+        assert contrast(palette["ink"], palette[ground]) >= 4.5
+    assert contrast(palette["on-accent"], palette["accent"]) >= 4.5
+    for heat in (0.0, 0.25, 0.5, 0.75, 1.0):
+        assert contrast(palette["ink"], heat_colour(palette, scheme, heat)) >= 4.5, (scheme, heat)
+
+
+@pytest.mark.parametrize(("scheme", "palette"), [("light", LIGHT), ("dark", DARK)])
+def test_heat_is_one_hue_whose_lightness_is_monotonic(scheme: str, palette: dict[str, str]) -> None:
+    steps = [contrast(heat_colour(palette, scheme, i / 10), palette["card"]) for i in range(11)]
+    assert steps == sorted(steps) and steps[-1] > 1.5
+
+
+# ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def settings(name: str = "default", mode: str = "ugsd", **changes: Any) -> Settings:
+    tau, rank, gate, acceptance, probability, block_length, k, bonus = Settings.of_preset(name)
+    values = {"tau": tau, "rank": rank, "gate": gate, "acceptance": acceptance, "probability": probability}
+    values |= {"block_length": block_length, "k": k, "bonus": bonus} | changes
+    return Settings(language="en", mode=mode, preset=name, **values)
+
+
+def test_a_preset_put_into_the_controls_gives_that_preset() -> None:
+    for name, options in PRESETS.items():
+        assert settings(name).options() == options
+
+
+def test_every_preset_gate_and_rule_can_be_chosen() -> None:
+    assert {name for _, name in preset_choices()} == set(PRESETS)
+    chosen = {name for _, name in gate_choices()}
+    assert {options.gate for options in PRESETS.values()} <= chosen
+    assert set(GATES) - chosen <= {"digits", "dates", "names"}
+    assert {name for _, name in acceptance_choices()} == set(ACCEPTANCE_RULES)
+
+
+def test_dropout_is_switched_on_with_its_gate() -> None:
+    assert settings(gate="mc_dropout").options().mc_dropout_samples >= 2
+
+
+def test_the_page_warns_of_a_rank_that_cannot_reject() -> None:
+    assert settings_note(settings(rank=1), 620) is None
+    assert "rejects almost nothing" in (settings_note(settings(rank=20), 620) or "")
+    assert "nothing is sent" in (settings_note(settings(mode="edge"), 620) or "")
+
+
+# ── Recordings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def wav(path: Path, seconds: float, level: float = 0.3) -> Path:
+    samples = level * np.random.default_rng(0).standard_normal(int(16_000 * seconds)).astype(np.float32)
+    soundfile.write(path, np.clip(samples, -0.9, 0.9), 16_000)
+    return path
+
+
+def test_a_good_recording_is_told_with_length_and_level(tmp_path: Path) -> None:
+    speech = describe(str(wav(tmp_path / "a.wav", 2.0)))
+    assert speech.usable and "2.0 s" in speech.html and "dBFS" in speech.html
+
+
+def test_a_long_recording_offers_its_first_30_seconds(tmp_path: Path) -> None:
+    path = str(wav(tmp_path / "long.wav", 31.0))
+    refused = describe(path)
+    assert refused.too_long and not refused.usable and 'role="alert"' in refused.html
+    assert describe(path, first_30_s=True).usable
+
+
+def test_a_bad_file_is_a_sentence_and_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "<b>x.wav"
+    path.write_bytes(b"this is no sound")
+    speech = describe(str(path))
+    assert not speech.usable and not speech.too_long and "<b>x" not in speech.html and "&lt;b&gt;" in speech.html
+
+
+def test_no_recording_yet() -> None:
+    assert not describe(None).usable
+
+
+def test_recordings_go_when_the_next_comes_and_when_the_session_ends(tmp_path: Path) -> None:
+    one, two, outside = tmp_path / "up/1", tmp_path / "up/2", tmp_path / "mine"
+    (tmp_path / "up").mkdir()
+    for path in (one, two, outside):
+        path.write_bytes(b"x")
+    recordings = Recordings(tmp_path / "up")
+    recordings.hold("a", str(one))
+    recordings.hold("b", str(one))
+    recordings.hold("a", str(two))
+    assert one.exists(), "another session still holds it"
+    recordings.leave("b")
+    assert not one.exists() and two.exists()
+    recordings.hold("a", str(outside))
+    assert not two.exists()
+    recordings.leave("a")
+    assert outside.exists(), "only uploads are deleted"
+    recordings.leave("nobody")
+
+
+# ── app.py ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert app.main(["--port", str(port)]) == 2
+    said = capsys.readouterr().err
+    assert f"port {port}" in said and "--port" in said and "Traceback" not in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_an_impossible_port_is_one_sentence(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["--port", port]) == 2
+    assert "0…65535" in capsys.readouterr().err
+
+
+def test_help_needs_nothing_heavy() -> None:
+    program = "import sys, app; app.build_parser().format_help(); print({'torch', 'gradio'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

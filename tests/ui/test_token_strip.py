@@ -1,0 +1,118 @@
+"""The token strip's value, from events made by hand."""
+
+from __future__ import annotations
+
+import json
+
+from tests.streams import END, StreamBuilder, every_state
+from tests.ui.fake_engine import dying, english, mandarin
+from ugsd_core.messages import COMMITTED_STATES, DRAFTED_STATES
+from ui.components.token_strip import LEGEND, StripBuilder, empty_strip, strip_state
+
+
+def texts(state: dict, *states: str) -> list[str]:
+    return [token["text"] for token in state["tokens"] if token["state"] in states]
+
+
+def test_the_strip_counts_every_state() -> None:
+    counts = strip_state(every_state())["counts"]
+    assert set(counts) == set(LEGEND)
+    assert {s for s in (*DRAFTED_STATES, "corrected", "bonus") if not counts[s]} == set()
+    assert counts["drafted"] == counts["waiting"] == 0
+
+
+def test_the_committed_chips_spell_the_caption() -> None:
+    for events in (english(), mandarin(), dying(), english("edge"), english("cloud")):
+        tokens = [t for t in strip_state(events)["tokens"] if t["state"] in COMMITTED_STATES]
+        spelt = "".join(t["lead"] + ("" if t["blank"] else t["text"]) + t["tail"] for t in tokens)
+        assert spelt == events[-1].caption
+
+
+def test_a_rejected_token_stays_before_its_correction() -> None:
+    state = strip_state(english())
+    at = [t["state"] for t in state["tokens"]].index("rejected")
+    assert [t["text"] for t in state["tokens"][at : at + 3]] == ["calm", "ly", "sor"]
+    assert [t["state"] for t in state["tokens"][at : at + 3]] == ["rejected", "ignored", "corrected"]
+
+
+def test_the_leading_space_stays_outside_the_chip_and_words_have_no_gap() -> None:
+    tokens = {t["text"]: t for t in strip_state(english())["tokens"]}
+    assert tokens["speaker"]["lead"] == " " and tokens["'s"]["lead"] == ""
+    assert tokens["row"]["lead"] == "" and tokens["ful"]["lead"] == ""
+
+
+def test_an_escalated_block_waits_until_it_is_judged() -> None:
+    builder, seen = StripBuilder("r"), []
+    for event in english():
+        builder.feed(event)
+        seen.append((event.kind, builder.state()["counts"]["waiting"]))
+    assert ("block_escalated", 3) in seen and ("block_escalated", 4) in seen
+    assert seen[-1] == ("caption_finished", 0)
+
+
+def test_nothing_waits_after_the_stream_broke_off() -> None:
+    builder = StripBuilder("r")
+    events = english()
+    for event in events[: [e.kind for e in events].index("block_escalated") + 1]:
+        builder.feed(event)
+    assert builder.state()["counts"]["waiting"] == 3 and builder.state()["live"]
+    builder.end()
+    assert builder.state()["counts"]["waiting"] == 0 and not builder.state()["live"]
+
+
+def test_a_token_without_text_has_a_glyph_and_the_end_is_named() -> None:
+    last = strip_state(english())["tokens"][-1]
+    assert last["blank"] and last["text"] == "∎" and last["note"].startswith("The end of the caption")
+    part = next(t for t in strip_state(mandarin())["tokens"] if t["state"] == "corrected")
+    assert part["text"] == "·" and "without text" in part["note"]
+
+
+def test_heat_grows_with_entropy_and_never_beyond_one() -> None:
+    tokens = [t for t in strip_state(english())["tokens"] if t["entropy"] is not None]
+    by_entropy = sorted(tokens, key=lambda t: t["entropy"])
+    assert [t["heat"] for t in by_entropy] == sorted(t["heat"] for t in tokens)
+    assert all(0 <= t["heat"] <= 1 for t in tokens)
+
+
+def test_the_note_says_why_and_what_the_verifier_preferred() -> None:
+    token = next(t for t in strip_state(english())["tokens"] if t["state"] == "rejected")
+    assert "rejected" in token["note"] and "Its block was sent: unsure of an emotion word." in token["note"]
+    assert "2nd choice" in token["note"]
+
+
+def test_unverified_tokens_say_why() -> None:
+    token = next(t for t in strip_state(dying())["tokens"] if t["state"] == "unverified")
+    assert "no verdict in time" in token["note"]
+
+
+def test_keys_are_unique_and_the_value_is_json() -> None:
+    for events in (english(), dying(), every_state(), english("cloud")):
+        state = strip_state(events)
+        keys = [t["key"] for t in state["tokens"]]
+        assert len(keys) == len(set(keys))
+        assert json.loads(json.dumps(state)) == state
+
+
+def test_building_step_by_step_gives_the_same_as_all_at_once() -> None:
+    builder = StripBuilder("x")
+    for event in every_state():
+        builder.feed(event)
+        builder.state()
+    assert builder.state() == strip_state(every_state(), "x")
+
+
+def test_tau_is_marked_only_where_the_gate_compares_an_entropy() -> None:
+    assert strip_state(english())["tau"] == 0.3
+    assert strip_state(english())["tau_for"] == "emotion words only"
+    assert strip_state(english("edge"))["tau"] is None
+
+
+def test_the_empty_strip_has_a_hint_and_no_tokens() -> None:
+    state = empty_strip()
+    assert state["tokens"] == [] and state["hint"] and not state["live"]
+
+
+def test_a_stream_cut_after_a_draft_shows_it_as_drafted() -> None:
+    events = StreamBuilder().kept("A", END).finish()
+    state = strip_state(events[: [e.kind for e in events].index("block_kept")])
+    assert texts(state, "drafted") == ["A", "·"]

@@ -1,0 +1,216 @@
+"""The two architectures of the embedded pair, their start from Whisper's encoders, and how they are written.
+
+Both are `Qwen2_5OmniThinkerForConditionalGeneration` with a small text decoder. Its audio tower is Whisper's encoder
+by another name once ``n_window`` covers the whole clip (1500 = 30 s); with the default of 100 it attends within 2 s
+only and Whisper's weights no longer fit their task.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.lexicon import EMOTION_LABELS
+from ugsd_core.training.data import SPEC
+
+__all__ = ["ROLES", "Size", "build_model", "count_parameters", "freeze", "save_checkpoint", "size_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Dimensions of one model of the pair.
+
+    Attributes:
+        encoder: Folder of the Whisper encoder under ``--encoders``.
+        tower_layers: How many of its layers, from the bottom.
+        tower_width: Its width.
+        tower_heads: Its attention heads.
+        frozen_layers: Tower layers that stay as Whisper trained them; the conv stem is frozen with them when > 0.
+        width: Width of the text decoder; a multiple of 64, the head size.
+        layers: Layers of the text decoder.
+        feed_forward: Width of its gated feed-forward layers.
+    """
+
+    encoder: str
+    tower_layers: int
+    tower_width: int
+    tower_heads: int
+    frozen_layers: int
+    width: int
+    layers: int
+    feed_forward: int
+
+
+ROLES: dict[str, Size] = {
+    "edge": Size("whisper-tiny.en", 2, 384, 6, 0, 256, 3, 768),
+    "verifier": Size("whisper-base", 6, 512, 8, 2, 384, 4, 1024),
+}
+
+
+def size_of(role: str) -> Size:
+    """The dimensions of a role.
+
+    Raises:
+        OptionError: If there is no such role.
+    """
+    if role not in ROLES:
+        raise OptionError(f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
+    return ROLES[role]
+
+
+def _config(size: Size, tokenizer: Any) -> Any:
+    from transformers import Qwen2_5OmniThinkerConfig
+
+    ids = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": size.width,
+        "intermediate_size": size.feed_forward,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.width // 64,
+        "num_key_value_heads": size.width // 128,
+        "max_position_embeddings": 2048,
+        # Sections of the rotary half-dimension for time, height, width; without vision all three count alike.
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [8, 12, 12]},
+        "tie_word_embeddings": True,
+        "bos_token_id": None,
+        "eos_token_id": ids["<|im_end|>"],
+        "pad_token_id": ids["<|endoftext|>"],
+    }
+    audio = {
+        "num_mel_bins": SPEC.n_mels,
+        "encoder_layers": size.tower_layers,
+        "encoder_attention_heads": size.tower_heads,
+        "encoder_ffn_dim": 4 * size.tower_width,
+        "d_model": size.tower_width,
+        "n_window": 1500,
+        "output_dim": size.width,
+    }
+    # `None` would build the full-size vision tower, so the smallest one is kept and saved.
+    vision = {
+        "depth": 1,
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_heads": 2,
+        "out_hidden_size": size.width,
+        "fullatt_block_indexes": [0],
+    }
+    config = Qwen2_5OmniThinkerConfig(
+        audio_config=audio,
+        vision_config=vision,
+        text_config=text,
+        audio_token_index=ids["<|AUDIO|>"],
+        image_token_index=ids["<|IMAGE|>"],
+        video_token_index=ids["<|VIDEO|>"],
+        audio_start_token_id=ids["<|audio_bos|>"],
+        audio_end_token_id=ids["<|audio_eos|>"],
+        user_token_id=tokenizer.convert_tokens_to_ids("user"),
+        tie_word_embeddings=True,
+    )
+    config.eos_token_id = ids["<|im_end|>"]
+    config.pad_token_id = ids["<|endoftext|>"]
+    config.vision_start_token_id = ids["<|vision_bos|>"]
+    return config
+
+
+def build_model(role: str, tokenizer: Any, encoders: Path | None, size: Size | None = None) -> Any:
+    """A model at the start of its training, in float32.
+
+    Args:
+        role: A key of `ROLES`.
+        tokenizer: From `ugsd_core.training.tokenizer.build_tokenizer`.
+        encoders: Folder with the Whisper encoders; ``None`` leaves the tower at random (for tests).
+        size: Other dimensions than the role's.
+
+    Raises:
+        CheckpointError: If the encoder is missing or any of its weights does not reach the tower.
+    """
+    import torch
+    from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+
+    size = size or size_of(role)
+    model: Any = Qwen2_5OmniThinkerForConditionalGeneration(_config(size, tokenizer))
+    model.to(torch.float32)
+    if encoders is not None:
+        _load_encoder(model.model.audio_tower, encoders / size.encoder / "encoder.safetensors", size.tower_layers)
+    return model
+
+
+def _load_encoder(tower: Any, path: Path, layers: int) -> None:
+    """Copy Whisper's encoder into the tower and make sure that every one of its weights arrived."""
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; point --encoders at the folder with the Whisper encoders")
+    weights = {name.removeprefix("encoder."): value.float() for name, value in load_file(str(path)).items()}
+    # Sinusoids, computed by the tower itself; and the layers above the ones that are used.
+    skipped = ("embed_positions", "positional_embedding")
+    above = tuple(f"layers.{index}." for index in range(layers, 64))
+    weights = {name.replace("layer_norm.", "ln_post.") if name.startswith("layer_norm.") else name: value
+               for name, value in weights.items() if not name.startswith(skipped + above)}  # fmt: skip
+    missing, unexpected = tower.load_state_dict(weights, strict=False)
+    # What Whisper has no counterpart for: the projection to the decoder and the begin/end vectors.
+    missing = [name for name in missing if not name.startswith(("proj.", "audio_bos_eos_token."))]
+    if missing or unexpected:
+        raise CheckpointError(f"{path} does not fit the tower: missing {missing}, unexpected {unexpected}")
+
+
+def freeze(model: Any, size: Size) -> None:
+    """Stop gradients where training must not reach: vision, and the lowest tower layers if the size says so."""
+    for parameter in model.model.visual.parameters():
+        parameter.requires_grad_(False)
+    tower = model.model.audio_tower
+    tower.audio_bos_eos_token.requires_grad_(False)
+    if size.frozen_layers:
+        for part in (tower.conv1, tower.conv2, *tower.layers[: size.frozen_layers]):
+            part.requires_grad_(False)
+
+
+def count_parameters(model: Any) -> int:
+    """Parameters of audio tower and decoder; the vestigial vision tower is left out."""
+    vision = sum(parameter.numel() for parameter in model.model.visual.parameters())
+    return int(sum(parameter.numel() for parameter in model.parameters()) - vision)
+
+
+def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str) -> None:
+    """Write a checkpoint that stock ``from_pretrained`` opens: weights in fp16, tokenizer, ``ugsd.json``.
+
+    Args:
+        model: Any float dtype; it is not changed.
+        head: The auxiliary emotion head, a linear layer on the mean of the tower's output vectors, or ``None``. It
+            goes to ``emotion_head.safetensors`` (``weight`` (labels, width), ``bias`` (labels,)).
+        tokenizer: Saved beside the model.
+        out: Folder, created when absent.
+        name: The checkpoint's own name.
+    """
+    import copy
+
+    import torch
+    from safetensors.torch import save_file
+    from transformers import GenerationConfig
+
+    out.mkdir(parents=True, exist_ok=True)
+    half = copy.deepcopy(model).to(torch.float16)
+    half.generation_config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=64,
+        eos_token_id=model.config.eos_token_id,
+        pad_token_id=model.config.pad_token_id,
+    )
+    half.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    if head is not None:
+        tensors = {key: value.detach().half().contiguous() for key, value in head.state_dict().items()}
+        save_file(tensors, str(out / "emotion_head.safetensors"), metadata={"labels": ",".join(EMOTION_LABELS)})
+    card = {
+        "schema": 1,
+        "family": "qwen2_5_omni",
+        "prompt": "brief",
+        "features": asdict(SPEC),
+        "name": name,
+        "licence": "CC-BY-NC-SA-4.0",
+    }
+    (out / "ugsd.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

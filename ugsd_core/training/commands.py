@@ -1,0 +1,147 @@
+"""``ugsd train``: make the embedded checkpoints, and measure them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["add_parser", "main"]
+
+# Peak learning rates and minutes that made the shipped pair: (minutes, tower, decoder).
+DEFAULTS: dict[str, tuple[float, float, float]] = {"edge": (10.0, 2e-4, 1e-3), "verifier": (27.0, 1e-4, 7e-4)}
+NAMES = {"edge": "ugsd-edge-6.7m", "verifier": "ugsd-verifier-27m"}
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``train`` with its sub-commands ``edge``, ``verifier`` and ``evaluate``."""
+    train = subparsers.add_parser("train", help="train or measure the embedded pair", description=__doc__)
+    _add_actions(train.add_subparsers(dest="action", required=True))
+
+
+def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    for role in ("edge", "verifier"):
+        action = actions.add_parser(role, help=f"train the {role} model")
+        _add_data_options(action)
+        action.add_argument(
+            "--encoders", type=Path, default=Path("../shared/models"), help="folder with the Whisper encoders"
+        )
+        action.add_argument("--out", type=Path, default=Path("assets/checkpoints") / role, help="checkpoint folder")
+        action.add_argument("--minutes", type=float, default=DEFAULTS[role][0], help="wall-clock budget")
+        action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
+        action.add_argument("--seed", type=int, default=0)
+        action.add_argument("--threads", type=int, default=2)
+        action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
+        action.set_defaults(run=_train, role=role)
+    measure = actions.add_parser("evaluate", help="emotion accuracy of a checkpoint's captions")
+    _add_data_options(measure)
+    measure.add_argument("--checkpoint", type=Path, required=True)
+    measure.add_argument("--split", choices=("dev", "test"), default="test")
+    measure.add_argument("--language", choices=("en", "zh"), default="en")
+    measure.add_argument("--captions", type=Path, help="also write every caption to this JSON-lines file")
+    measure.add_argument("--threads", type=int, default=2)
+    measure.set_defaults(run=_evaluate)
+    card = actions.add_parser("card", help="write a checkpoint's model card from its measured figures")
+    card.add_argument("--checkpoint", type=Path, required=True)
+    card.add_argument("--role", choices=tuple(DEFAULTS), required=True)
+    card.add_argument("--figures", type=Path, nargs="+", required=True, help="JSON files written by evaluate")
+    card.set_defaults(run=_card)
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the corpora")
+    parser.add_argument("--cache", type=Path, help="feature cache and training states (default ~/.cache/ugsd)")
+
+
+def _report(line: str) -> None:
+    print(line, flush=True)
+
+
+def _train(args: argparse.Namespace) -> int:
+    # Threads that spin while they wait slow training several-fold on a shared machine; read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
+
+    import torch
+
+    from ugsd_core.training.build import build_model, count_parameters, size_of
+    from ugsd_core.training.data import default_cache_folder, load_cache
+    from ugsd_core.training.tokenizer import build_tokenizer
+    from ugsd_core.training.trainer import Recipe, Trainer
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    folder = args.cache or default_cache_folder()
+    cache = load_cache(args.data, folder, _report)
+    tokenizer = build_tokenizer()
+    model = build_model(args.role, tokenizer, args.encoders)
+    _report(f"{args.role}: {count_parameters(model) / 1e6:.1f} M parameters, {len(tokenizer)} tokens")
+    _, tower_lr, decoder_lr = DEFAULTS[args.role]
+    recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, tower_lr=tower_lr, decoder_lr=decoder_lr)
+    state_path = folder / "runs" / f"{args.role}-{args.seed}.pt"
+    trainer = Trainer(
+        model,
+        tokenizer,
+        cache,
+        size_of(args.role),
+        recipe,
+        out=args.out,
+        state_path=state_path,
+        name=NAMES[args.role],
+        report=_report,
+    )
+    if args.resume and trainer.load_state():
+        _report(f"resumed at step {trainer.step}")
+    for row in trainer.run():
+        _report(json.dumps(row))
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    import torch
+
+    from ugsd_core.training.data import default_cache_folder, load_cache
+    from ugsd_core.training.evaluate import evaluate_checkpoint
+
+    torch.set_num_threads(args.threads)
+    cache = load_cache(args.data, args.cache or default_cache_folder(), lambda line: print(line, file=sys.stderr))
+    figures, captioned = evaluate_checkpoint(args.checkpoint, cache.split(args.split), args.language)
+    if args.captions:
+        lines = [
+            json.dumps(
+                {"id": c.example.clip.id, "label": c.example.clip.label, "caption": c.text, "right": c.right},
+                ensure_ascii=False,
+            )
+            for c in captioned
+        ]
+        args.captions.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(json.dumps({"split": args.split} | figures, indent=1))
+    return 0
+
+
+def _card(args: argparse.Namespace) -> int:
+    from ugsd_core.training.card import write_card
+
+    figures = [json.loads(path.read_text(encoding="utf-8")) for path in args.figures]
+    print(write_card(args.checkpoint, args.role, figures))
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """``python -m ugsd_core.training.commands edge …``, the same as ``ugsd train edge …``."""
+    from ugsd_core.errors import UgsdError
+
+    parser = argparse.ArgumentParser(prog="ugsd train", description=__doc__)
+    _add_actions(parser.add_subparsers(dest="action", required=True))
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except UgsdError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

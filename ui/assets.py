@@ -1,0 +1,45 @@
+"""Where the page finds its style sheets, scripts and example clips."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+__all__ = ["ASSETS", "ExampleClip", "example_clips", "web_asset"]
+
+#: The checkout's ``assets`` folder.
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+@lru_cache(maxsize=16)
+def web_asset(name: str) -> str:
+    """The text of a style sheet or script in ``assets/web``."""
+    return (ASSETS / "web" / name).read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleClip:
+    """A clip that can be tried without a microphone.
+
+    Attributes:
+        label: What the button says.
+    """
+
+    path: Path
+    label: str
+
+
+def example_clips(folder: Path | None = None) -> list[ExampleClip]:
+    """The clips that ``examples.json`` names and that are really there; none if there is no such file."""
+    folder = folder or ASSETS / "examples"
+    index = folder / "examples.json"
+    if not index.is_file():
+        return []
+    clips = []
+    for entry in json.loads(index.read_text(encoding="utf-8")):
+        path = folder / entry["file"]
+        if path.is_file():
+            clips.append(ExampleClip(path, str(entry["title"]["en"]).replace(" (English)", "")))
+    return clips

@@ -1,0 +1,88 @@
+"""The page's engine: the captioner on this machine, and the verifier process if the page started it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ugsd_core.captioner import Captioner
+from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.process import VerifierProcess
+
+if TYPE_CHECKING:
+    from ugsd_core.audio import Utterance
+    from ugsd_core.messages import Event
+    from ugsd_core.options import DecodingOptions
+
+__all__ = ["LiveEngine"]
+
+
+class LiveEngine:
+    """Loads the models once and keeps the verifier alive.
+
+    Args:
+        edge: Edge checkpoint; None is the embedded one.
+        verifier: Address of a running verifier; None starts one on loopback, and again should it have ended.
+        verifier_args: Arguments for the verifier that is started here.
+        device, dtype: Where and how the edge computes.
+
+    Raises:
+        UgsdError: If a model cannot be loaded or the verifier does not start.
+    """
+
+    def __init__(
+        self,
+        edge: str | None = None,
+        *,
+        verifier: str | None = None,
+        verifier_args: Sequence[str] = (),
+        device: str = "cpu",
+        dtype: str = "float32",
+    ) -> None:
+        self._args = list(verifier_args)
+        self._lock = threading.Lock()
+        # The verifier's process loads its model while this one loads the edge.
+        self.child = VerifierProcess(self._args, wait=False) if verifier is None else None
+        try:
+            link = None if verifier is None else WebSocketLink(verifier)  # a mistyped address is told at once
+            self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype)
+            self.captioner.warm_up()
+            if self.child is not None:
+                self.captioner.link = WebSocketLink(self.child.address)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def vocabulary_size(self) -> int:
+        """See `ui.runs.Engine`."""
+        return self.captioner.drafter.info.vocabulary_size
+
+    def prepare(self) -> None:
+        """Start our verifier again if it has ended; one that others run is their business."""
+        with self._lock:
+            if self.child is None or self.child.alive:
+                return
+            self.child.stop()
+            self.child = VerifierProcess(self._args)
+            if self.captioner.link is not None:
+                self.captioner.link.close()
+            self.captioner.link = WebSocketLink(self.child.address)
+
+    def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
+        """See `ui.runs.Engine`."""
+        return self.captioner.stream(utterance, options)
+
+    def interrupt(self) -> None:
+        """See `ui.runs.Engine`; the next caption connects anew."""
+        if self.captioner.link is not None:
+            self.captioner.link.close()
+
+    def close(self) -> None:
+        """End the connection and our verifier."""
+        captioner = getattr(self, "captioner", None)
+        if captioner is not None:
+            captioner.close()
+        if self.child is not None:
+            self.child.stop()
