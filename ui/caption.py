@@ -36,6 +36,7 @@ __all__ = ["build_caption_tab"]
 _log = logging.getLogger("ugsd.page")
 _READY = Line("Record, upload or choose an example, then press Caption.")
 _LOADED = Line("Ready: press Caption.")
+_SHOW_RESULT = "() => { if (innerWidth <= 760) document.querySelector('#result-card').scrollIntoView(); }"
 _STATUS = '<p class="status" role="status" aria-live="polite">${value}</p>'
 
 
@@ -124,12 +125,12 @@ def _who() -> tuple[gr.Radio, gr.Radio]:
 
 def _controls() -> tuple[list[Any], gr.HTML]:
     tau, rank, gate, acceptance, probability, block_length, k, bonus = Settings.of_preset("default")
+    note = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="settings-note")
     name = gr.Dropdown(preset_choices(), value="default", label="Preset", elem_id="preset")
     tau_slider = gr.Slider(0, 4, value=tau, step=0.05, label="Ask above τ", info=SETTING_HELP["tau"], elem_id="tau")
     rank_slider = gr.Slider(
         1, 50, value=rank, step=1, label="Accept within top r", info=SETTING_HELP["rank"], elem_id="rank"
     )
-    note = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="settings-note")
     with gr.Accordion("More settings", open=False, elem_id="more-settings"):
         rest = [
             gr.Dropdown(gate_choices(), value=gate, label="Which blocks are sent", elem_id="gate"),
@@ -236,6 +237,8 @@ def _wire_run(
         concurrency_limit=16,  # runs take their turns themselves, and say how many are ahead
         api_name="caption",
     )
+    # On a phone the result lies below the controls; go there.
+    run.click(None, None, None, js=_SHOW_RESULT, api_visibility="private")
     stop.click(cancel, None, None, queue=False, show_progress="hidden", api_visibility="private")
 
 

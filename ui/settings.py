@@ -122,7 +122,7 @@ def settings_note(settings: Settings, vocabulary_size: int) -> str | None:
     except UgsdError as error:
         return str(error)
     if options.mode == "edge":
-        return "Edge only: nothing is sent, and the controls below change nothing."
+        return "Edge only: nothing is sent, and the settings below change nothing."
     if options.mode == "cloud":
-        return "Cloud only: the acoustic code is sent and the verifier writes alone; the controls below change nothing."
+        return "Cloud only: the acoustic code is sent and the verifier writes alone; the settings below change nothing."
     return cast("str | None", rank_warning(options, vocabulary_size))

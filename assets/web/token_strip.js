@@ -91,6 +91,7 @@ function draw() {
   value.tokens.forEach((token, i) => drawCell(cells[i] || newCell(token.key), token));
   strip.lang = value.language;
   strip.classList.toggle("live", value.live);
+  strip.classList.toggle("alone", value.mode === "cloud"); // every token is the verifier's: no need to mark each
   hint.hidden = value.tokens.length > 0 || value.live;
   strip.hidden = value.tokens.length === 0 && !value.live;
   hint.textContent = value.hint;

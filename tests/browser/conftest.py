@@ -65,15 +65,16 @@ def browser(speech_wav: Path) -> Iterator[Browser]:
 
 
 class Served(str):
-    """The address of a page that runs in a process of its own."""
+    """The address of a page that runs in a process of its own; its temporary files lie in ``folder``."""
 
     pid: int
+    folder: Path
 
 
 @contextlib.contextmanager
 def serving(command: list[str], log: Path) -> Iterator[Served]:
     """Run a page in a process of its own and end it politely."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
     with log.open("w") as out:
         child = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=environment
@@ -85,7 +86,7 @@ def serving(command: list[str], log: Path) -> Iterator[Served]:
                 assert time.monotonic() < end, f"the page did not start in {START_S} s:\n{log.read_text()}"
                 time.sleep(0.1)
             served = Served(log.read_text().split("UGSD Studio is at ")[1].split()[0])
-            served.pid = child.pid
+            served.pid, served.folder = child.pid, log.parent
             yield served
         finally:
             child.terminate()
@@ -96,6 +97,7 @@ def serving(command: list[str], log: Path) -> Iterator[Served]:
                 child.wait()
                 raise
     assert code == 0, f"the page ended with {code}:\n{log.read_text()}"
+    assert not list(log.parent.glob("ugsd-uploads-*")), "uploads were left behind"
     assert "Traceback" not in log.read_text(), log.read_text()
 
 

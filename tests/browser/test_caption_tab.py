@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -165,6 +166,31 @@ def test_a_long_file_offers_its_first_30_seconds(visit: Open, fake_page: str, tm
     offer.click()
     page.wait("!document.querySelector('#run').disabled")
     assert "30.0 s" in page.page.locator("#speech-note").inner_text()
+
+
+def test_a_recording_is_deleted_with_the_next_one_and_when_its_visitor_leaves(
+    visit: Open, fake_page: Served, tmp_path: Path
+) -> None:
+    def kept() -> set[str]:
+        return {path.name for path in fake_page.folder.glob("ugsd-uploads-*/**/visitor-*")}
+
+    rng = np.random.default_rng(1)
+    page = visit(fake_page)
+    for name in ("visitor-1.wav", "visitor-2.wav"):
+        soundfile.write(tmp_path / name, 0.2 * np.clip(rng.standard_normal(16_000), -3, 3), 16_000)
+    upload(page, tmp_path / "visitor-1.wav")
+    page.wait("!document.querySelector('#run').disabled")
+    assert kept() == {"visitor-1.wav"}
+    page.page.locator("#audio [aria-label='Clear']").click()
+    page.wait("document.querySelector('#run').disabled")
+    page.page.locator("#audio input[type=file]").set_input_files(tmp_path / "visitor-2.wav")
+    page.wait("!document.querySelector('#run').disabled")
+    assert kept() == {"visitor-2.wav"}
+    page.page.close()
+    end = time.monotonic() + 30
+    while kept():
+        assert time.monotonic() < end, "the recording outlived its visitor"
+        time.sleep(0.2)
 
 
 def test_the_run_button_waits_for_the_recording_to_arrive(visit: Open, fake_page: str) -> None:

@@ -14,7 +14,7 @@ from ugsd_core.acoustic import encode_waveform
 from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.training.batches import Sampler, audio_tokens, collate, emotion_token_ids, item
-from ugsd_core.training.build import ROLES, Size, build_model, save_checkpoint, size_of
+from ugsd_core.training.build import ROLES, Size, build_model, load_head, open_model, save_checkpoint, size_of
 from ugsd_core.training.corpora import Clip
 from ugsd_core.training.cues import CUE_NAMES, Cues
 from ugsd_core.training.data import SPEC, SPEEDS, Example, FeatureCache
@@ -158,6 +158,29 @@ def test_the_schedule_warms_up_and_ends_low() -> None:
     assert RECIPE.rate(0.0) < 0.05 < RECIPE.rate(0.03) < RECIPE.rate(0.06)
     assert RECIPE.rate(1.0) == pytest.approx(0.02)
     assert Recipe(minutes=2.0).progress(0, 60.0) == pytest.approx(0.5)
+
+
+def test_polishing_moves_the_decoder_alone(tmp_path: Path) -> None:
+    run = trainer(tmp_path / "a", replace(RECIPE, steps=1))
+    run.run()
+    out = tmp_path / "a" / "out"
+    model = open_model(out)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    recipe = replace(RECIPE, polish=True)
+    polish = Trainer(
+        model, tokenizer(), cache(), TINY, recipe, out=out, state_path=tmp_path / "s", name="tiny", report=str
+    )
+    polish.use_head(load_head(out))
+    for _ in range(3):
+        polish.train_step()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and all("language_model" in name or "lm_head" in name for name in moved)
+    assert all(torch.equal(value, load_head(out)[name]) for name, value in polish.head.state_dict().items())
+
+
+def test_a_folder_without_weights_is_not_polished(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="train it first"):
+        open_model(tmp_path)
 
 
 def test_a_missing_encoder_says_where_to_point(tmp_path: Path) -> None:

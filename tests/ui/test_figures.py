@@ -99,3 +99,8 @@ def test_text_from_outside_is_escaped() -> None:
 @pytest.mark.parametrize(("n", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2_500_000, "2.50 MB")])
 def test_size(n: int, text: str) -> None:
     assert size(n) == text
+
+
+def test_cloud_only_shows_how_long_the_verifier_wrote() -> None:
+    markup = bars(english("cloud"))
+    assert "The verifier writes, verify 100.0 ms" in markup and markup.count('class="wf-row"') == 4

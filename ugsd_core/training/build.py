@@ -16,7 +16,17 @@ from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.training.data import SPEC
 
-__all__ = ["ROLES", "Size", "build_model", "count_parameters", "freeze", "save_checkpoint", "size_of"]
+__all__ = [
+    "ROLES",
+    "Size",
+    "build_model",
+    "count_parameters",
+    "freeze",
+    "load_head",
+    "open_model",
+    "save_checkpoint",
+    "size_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,33 @@ def count_parameters(model: Any) -> int:
     """Parameters of audio tower and decoder; the vestigial vision tower is left out."""
     vision = sum(parameter.numel() for parameter in model.model.visual.parameters())
     return int(sum(parameter.numel() for parameter in model.parameters()) - vision)
+
+
+def open_model(checkpoint: Path) -> Any:
+    """A written checkpoint in float32, to go on with.
+
+    Raises:
+        CheckpointError: If the folder holds no weights, or not all of them.
+    """
+    import torch
+    from transformers import Qwen2_5OmniThinkerForConditionalGeneration
+
+    if not (checkpoint / "model.safetensors").is_file():
+        raise CheckpointError(f"{checkpoint} holds no model.safetensors; train it first")
+    opened: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+        checkpoint, dtype=torch.float32, output_loading_info=True
+    )
+    model, info = opened
+    if info["missing_keys"] or info["unexpected_keys"]:
+        raise CheckpointError(f"{checkpoint} does not hold the weights of its own configuration")
+    return model
+
+
+def load_head(checkpoint: Path) -> dict[str, Any]:
+    """The emotion head of a checkpoint, float32: ``weight`` (labels, width) and ``bias`` (labels,)."""
+    from safetensors.torch import load_file
+
+    return {key: value.float() for key, value in load_file(str(checkpoint / "emotion_head.safetensors")).items()}
 
 
 def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""``ugsd train``: make the embedded checkpoints, and measure them."""
+"""Make the embedded checkpoints, and measure them (`docs/training.md`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 __all__ = ["add_parser", "main"]
 
 # Peak learning rates and minutes that made the shipped pair: (minutes, tower, decoder).
-DEFAULTS: dict[str, tuple[float, float, float]] = {"edge": (10.0, 2e-4, 1e-3), "verifier": (27.0, 1e-4, 7e-4)}
+DEFAULTS: dict[str, tuple[float, float, float]] = {"edge": (11.0, 2e-4, 1e-3), "verifier": (28.0, 1e-4, 7e-4)}
 NAMES = {"edge": "ugsd-edge-6.7m", "verifier": "ugsd-verifier-27m"}
 
 
@@ -33,6 +33,7 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
+        action.add_argument("--polish", type=Path, help="go on from this checkpoint, with the decoder alone")
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
         action.set_defaults(run=_train, role=role)
     measure = actions.add_parser("evaluate", help="emotion accuracy of a checkpoint's captions")
@@ -66,7 +67,7 @@ def _train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from ugsd_core.training.build import build_model, count_parameters, size_of
+    from ugsd_core.training.build import build_model, count_parameters, load_head, open_model, size_of
     from ugsd_core.training.data import default_cache_folder, load_cache
     from ugsd_core.training.tokenizer import build_tokenizer
     from ugsd_core.training.trainer import Recipe, Trainer
@@ -76,11 +77,19 @@ def _train(args: argparse.Namespace) -> int:
     folder = args.cache or default_cache_folder()
     cache = load_cache(args.data, folder, _report)
     tokenizer = build_tokenizer()
-    model = build_model(args.role, tokenizer, args.encoders)
+    model = open_model(args.polish) if args.polish else build_model(args.role, tokenizer, args.encoders)
     _report(f"{args.role}: {count_parameters(model) / 1e6:.1f} M parameters, {len(tokenizer)} tokens")
     _, tower_lr, decoder_lr = DEFAULTS[args.role]
-    recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, tower_lr=tower_lr, decoder_lr=decoder_lr)
-    state_path = folder / "runs" / f"{args.role}-{args.seed}.pt"
+    recipe = Recipe(
+        minutes=args.minutes,
+        steps=args.steps,
+        seed=args.seed,
+        tower_lr=tower_lr,
+        decoder_lr=decoder_lr,
+        polish=bool(args.polish),
+        evaluations=(1.0,) if args.polish else Recipe().evaluations,
+    )
+    state_path = folder / "runs" / f"{args.role}-{args.seed}{'-polish' if args.polish else ''}.pt"
     trainer = Trainer(
         model,
         tokenizer,
@@ -92,6 +101,8 @@ def _train(args: argparse.Namespace) -> int:
         name=NAMES[args.role],
         report=_report,
     )
+    if args.polish:
+        trainer.use_head(load_head(args.polish))
     if args.resume and trainer.load_state():
         _report(f"resumed at step {trainer.step}")
     for row in trainer.run():

@@ -5,7 +5,8 @@ pauses. Therefore, the speaker feels sad."); Chinese has one sentence of 12 to 3
 
 Wording varies by *utterance*, not token by token: a hash of the clip id picks the word of every cue and the form of
 the sentence. Each meaning has one main word, taken four times in five, and one synonym. More synonyms would fill the
-draft distribution with entropy about wording, which says nothing about whether the emotion is right.
+draft distribution with entropy about wording, which says nothing about whether the emotion is right. Cues keep one
+order: with two of them, small models sometimes name the same cue twice.
 """
 
 from __future__ import annotations
@@ -104,8 +105,6 @@ def _listed(words: list[str]) -> str:
 def _english(label: str, strong: bool, cues: Mapping[str, str], key: str) -> str:
     adjectives = [words.pick(key, cue) for (cue, level), words in ENGLISH_ADJECTIVES.items() if cues.get(cue) == level]
     phrases = [words.pick(key, cue) for (cue, level), words in ENGLISH_PHRASES.items() if cues.get(cue) == level]
-    if _draw(key, "order") < 0.2:
-        adjectives.reverse()
     voice = _listed(adjectives or ["steady"])
     if phrases:
         voice += f", with {_listed(phrases)}"
@@ -116,8 +115,6 @@ def _english(label: str, strong: bool, cues: Mapping[str, str], key: str) -> str
 
 def _chinese(label: str, strong: bool, cues: Mapping[str, str], key: str) -> str:
     parts = [words.pick(key, cue) for (cue, level), words in CHINESE_CUES.items() if cues.get(cue) == level]
-    if _draw(key, "order") < 0.2:
-        parts.reverse()
     voice = CHINESE_FULL.join(parts or ["声音平稳"])
     feeling = CHINESE_EMOTIONS[label].pick(key, "emotion")
     degree = "强烈的" if strong else ""

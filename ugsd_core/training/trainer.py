@@ -50,6 +50,7 @@ class Recipe:
         evaluations: Shares of the budget after which development speakers are captioned.
         save_every_s: Seconds between saves of the training state.
         seed: Seed of everything random.
+        polish: Train the decoder alone, at a quarter of its learning rate: tower and head stay as they are.
     """
 
     minutes: float = 10.0
@@ -64,6 +65,7 @@ class Recipe:
     evaluations: tuple[float, ...] = (0.1, 0.5, 0.8, 1.0)
     save_every_s: float = 180.0
     seed: int = 0
+    polish: bool = False
 
     def progress(self, step: int, elapsed_s: float) -> float:
         """Share of the budget that is used up, 0 to 1."""
@@ -152,7 +154,9 @@ class Trainer:
         # On a CPU plain attention trains a quarter faster than the fused kernel, at these lengths.
         model.set_attn_implementation("eager")
         freeze(model, size)
-        self.head = torch.nn.Linear(size.width, len(EMOTION_LABELS))
+        if recipe.polish:
+            model.model.audio_tower.requires_grad_(False)
+        self.head = torch.nn.Linear(size.width, len(EMOTION_LABELS)).requires_grad_(not recipe.polish)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98), weight_decay=0.05)
         self.averaged = copy.deepcopy(torch.nn.ModuleList([model, self.head])).requires_grad_(False)
         self.averaged.eval()
@@ -163,6 +167,11 @@ class Trainer:
         self.step, self.elapsed_s, self.best, self.evaluated = 0, 0.0, -1.0, 0
         self.history: list[dict[str, float]] = []
 
+    def use_head(self, weights: dict[str, Any]) -> None:
+        """Take over the emotion head of an earlier run."""
+        self.head.load_state_dict(weights)
+        self.averaged[1].load_state_dict(weights)
+
     def _groups(self) -> list[dict[str, Any]]:
         """Parameter groups: the pretrained tower learns slowly, what starts at random learns fast."""
         tower: list[Any] = []
@@ -170,10 +179,11 @@ class Trainer:
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 (tower if "audio_tower" in name and ".proj." not in name else fresh).append(parameter)
-        rates = self.recipe.tower_lr, self.recipe.decoder_lr
+        rates = self.recipe.tower_lr, self.recipe.decoder_lr / (4 if self.recipe.polish else 1)
+        fresh += [parameter for parameter in self.head.parameters() if parameter.requires_grad]
         return [
             {"params": tower, "lr": rates[0], "peak": rates[0]},
-            {"params": fresh + list(self.head.parameters()), "lr": rates[1], "peak": rates[1]},
+            {"params": fresh, "lr": rates[1], "peak": rates[1]},
         ]
 
     def _batch(self, step: int) -> Batch:

@@ -14,8 +14,13 @@ from ugsd_core.errors import ProtocolError
 
 __all__ = ["FRAME_SIZES", "MAX_FRAME_BYTES", "pack_frame", "unpack_frame"]
 
-#: Lengths a frame may have, in bytes: powers of two. The largest holds 30 s of 128 mels at 8 bits (384 kB).
-FRAME_SIZES: tuple[int, ...] = tuple(1 << power for power in range(7, 20))
+#: Lengths a frame may have, in bytes: powers of two up to 4 kB, where ids and verdicts live; then four steps an octave,
+#: so that padding adds at most a quarter to an acoustic code. The largest holds 30 s of 128 mels at 8 bits (384 kB).
+FRAME_SIZES: tuple[int, ...] = (
+    *(1 << power for power in range(7, 12)),
+    *((1 << power) * quarters // 4 for power in range(12, 19) for quarters in (4, 5, 6, 7)),
+    1 << 19,
+)
 MAX_FRAME_BYTES = FRAME_SIZES[-1]
 
 # Bounds on what the unpacker may allocate before a field is looked at.

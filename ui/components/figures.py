@@ -17,9 +17,11 @@ from ugsd_core.messages import (
     BlockJudged,
     BlockKept,
     BlockUnverified,
+    CaptionStarted,
     Event,
     FeaturesReady,
     PrefillDone,
+    TokenDecided,
     VerifierReady,
 )
 from ugsd_core.result import CaptionResult
@@ -162,17 +164,26 @@ class Timeline:
 
     rows: list[_Row] = field(default_factory=list)
     _blocks: dict[int, _Row] = field(default_factory=dict)
+    _cloud: bool = False
+    _written: _Row | None = None
 
     def feed(self, event: Event) -> None:
         """Take the next event."""
         end_ms = 1000 * event.t_s
         match event:
+            case CaptionStarted():
+                self._cloud = event.mode == "cloud"
             case FeaturesReady(extract_ms=took):
                 self.rows.append(_Row("code", end_ms - took, [("read", took)], "acoustic code"))
             case VerifierReady(connect_ms=took):
                 self.rows.append(_Row("link", end_ms - took, [("network", took)], "verifier reached"))
             case PrefillDone(prefill_ms=took):
                 self.rows.append(_Row("read", end_ms - took, [("read", took)], "prompt and audio read"))
+                if self._cloud:  # no blocks: one line for all that the verifier writes
+                    self._written = _Row("write", end_ms, [("verify", 0.0)], "the verifier writes")
+                    self.rows.append(self._written)
+            case TokenDecided() if self._written is not None:
+                self._written.parts = [("verify", end_ms - self._written.start_ms)]
             case BlockKept() | BlockEscalated():
                 row = _Row(str(event.block + 1), end_ms - event.draft_ms, [("draft", event.draft_ms)])
                 row.said = "kept here" if isinstance(event, BlockKept) else "sent"

@@ -150,6 +150,7 @@ class StripBuilder:
         return {
             "run": self._run,
             "language": self._language,
+            "mode": self._options.get("mode", "ugsd"),
             "live": self._live,
             "scale_nats": scale,
             "tau": tau,
