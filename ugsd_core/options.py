@@ -117,7 +117,7 @@ PRESETS: dict[str, DecodingOptions] = {
 
 #: One sentence a setting, shown as help by the command line and the page.
 SETTING_HELP: dict[str, str] = {
-    "tau": "A block is sent when its score passes τ (entropy, NLL, MC-dropout in nats; margin: when it falls below).",
+    "tau": "A block is sent when its score passes τ: entropy, NLL or dropout disagreement in nats, or 1 − margin.",
     "rank": "A drafted token passes when it is among the verifier's r best.",
     "probability": "A drafted token passes when the verifier gives it at least this probability.",
     "k": "Tokens drafted before the gate looks at them.",

@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-def _chromium() -> str | None:
+def find_chromium() -> str | None:
+    """A Chromium on this machine."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return os.environ.get("UGSD_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
@@ -49,7 +50,7 @@ def speech_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser(speech_wav: Path) -> Iterator[Browser]:
     """One browser for all tests; each gets a fresh context."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = _chromium()
+    executable = find_chromium()
     if executable is None:
         pytest.skip("there is no Chromium on this machine")
     arguments = [
@@ -182,9 +183,11 @@ WATCH = """() => {
 }"""
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
-    """Open an address as a new visitor; keyword arguments go to the browser context."""
+Open = Callable[..., Visit]
+
+
+@contextlib.contextmanager
+def _visiting(browser: Browser) -> Iterator[Open]:
     contexts = []
 
     def open_page(address: str, **settings: Any) -> Visit:
@@ -193,6 +196,26 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         contexts.append(context)
         return Visit(context.new_page(), address)
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    try:
+        yield open_page
+    finally:
+        for context in contexts:
+            context.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Open an address as a new visitor; keyword arguments go to the browser context."""
+    with _visiting(browser) as open_page:
+        yield open_page
+
+
+@pytest.fixture(scope="module")
+def finished(browser: Browser, fake_page: str) -> Iterator[Visit]:
+    """A page with a finished caption, for tests that only look at it."""
+    with _visiting(browser) as open_page:
+        page = open_page(fake_page, has_touch=True)
+        page.example()
+        page.caption()
+        page.finished()
+        yield page

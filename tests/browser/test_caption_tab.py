@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,9 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.browser.conftest import Served, Visit
+from tests.browser.conftest import Open, Served, Visit
 
-Open = Callable[..., Visit]
 PHONE = {"width": 390, "height": 844}
 
 
@@ -43,13 +41,6 @@ def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, fak
     assert struck == ["calm"]
     assert page.page.locator(".legend-state[data-state=kept_local] b").inner_text() == "20"
     assert page.complaints == []
-
-
-def test_the_page_asks_for_nothing_outside_this_machine(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
-    page.example()
-    page.caption()
-    page.finished()
     assert len(page.requests) > 5 and outside(page.requests) == []
 
 
@@ -88,11 +79,8 @@ def test_a_lost_verifier_leaves_unverified_tokens_and_a_clear_line(visit: Open, 
 # ── Reading the strip ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_tells_why_by_pointer_keyboard_and_tap(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page, has_touch=True)
-    page.example()
-    page.caption()
-    page.finished()
+def test_a_token_tells_why_by_pointer_keyboard_and_tap(finished: Visit) -> None:
+    page = finished
     note = page.page.locator("#strip .strip-note")
     rejected = page.page.locator("#strip .strip .tok.rejected")
     rejected.hover()
@@ -107,19 +95,13 @@ def test_a_token_tells_why_by_pointer_keyboard_and_tap(visit: Open, fake_page: s
     assert page.page.locator("#strip .strip .tok.pinned").inner_text() == "sor"
 
 
-def test_only_one_chip_is_a_stop_for_the_tab_key(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
-    page.example()
-    page.caption()
-    page.finished()
+def test_only_one_chip_is_a_stop_for_the_tab_key(finished: Visit) -> None:
+    page = finished
     assert page.page.locator("#strip .strip .tok[tabindex='0']").count() == 1
 
 
-def test_the_legend_isolates_a_state(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
-    page.example()
-    page.caption()
-    page.finished()
+def test_the_legend_isolates_a_state(finished: Visit) -> None:
+    page = finished
     button = page.page.locator(".legend-state[data-state=accepted]")
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
@@ -128,8 +110,8 @@ def test_the_legend_isolates_a_state(visit: Open, fake_page: str) -> None:
     assert page.page.locator("#strip .strip.isolating").count() == 0
 
 
-def test_definitions_open_by_keyboard(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_definitions_open_by_keyboard(finished: Visit) -> None:
+    page = finished
     page.page.locator("#tiles summary").first.focus()
     page.page.keyboard.press("Enter")
     assert page.page.locator("#tiles details[open] p").inner_text().startswith("Drafted tokens sent")

@@ -68,7 +68,7 @@ def test_the_wording_depends_on_the_clip_alone() -> None:
     drawn = [caption("sadness", False, cues, "en", f"clip-{number}") for number in range(200)]
     again = [caption("sadness", False, cues, "en", f"clip-{number}") for number in range(200)]
     assert drawn == again
-    assert len(set(drawn)) > 8
+    assert len(set(drawn)) == 8  # two words for each of two cues and the emotion
     assert 0.65 < sum("sad." in text for text in drawn) / 200 < 0.95
 
 

@@ -18,7 +18,7 @@ from ugsd_core.acceptance import ACCEPTANCE_RULES
 from ugsd_core.gate import GATES
 from ugsd_core.options import PRESETS
 from ui.assets import example_clips, web_asset
-from ui.settings import Settings, acceptance_choices, gate_choices, preset_choices, settings_note
+from ui.settings import Settings, acceptance_choices, changes_note, gate_choices, preset_choices, settings_note
 from ui.speech import Recordings, describe
 from ui.theme import DARK, LIGHT, contrast, heat_colour, page_css
 
@@ -108,6 +108,11 @@ def test_every_preset_gate_and_rule_can_be_chosen() -> None:
     assert {options.gate for options in PRESETS.values()} <= chosen
     assert set(GATES) - chosen <= {"digits", "dates", "names"}
     assert {name for _, name in acceptance_choices()} == set(ACCEPTANCE_RULES)
+
+
+def test_the_page_says_what_was_changed_since_the_preset() -> None:
+    assert changes_note(settings()) is None
+    assert changes_note(settings(tau=1.1, k=2)) == "Changed from the preset: τ, k."
 
 
 def test_dropout_is_switched_on_with_its_gate() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from tests.streams import END, StreamBuilder, every_state
 from tests.ui.fake_engine import dying, english, mandarin
 from ugsd_core.messages import COMMITTED_STATES, DRAFTED_STATES
+from ugsd_core.options import preset
 from ui.components.token_strip import LEGEND, StripBuilder, empty_strip, strip_state
 
 
@@ -102,9 +104,15 @@ def test_building_step_by_step_gives_the_same_as_all_at_once() -> None:
 
 
 def test_tau_is_marked_only_where_the_gate_compares_an_entropy() -> None:
-    assert strip_state(english())["tau"] == 0.3
-    assert strip_state(english())["tau_for"] == "emotion words only"
-    assert strip_state(english("edge"))["tau"] is None
+    def marked(gate: str, mode: str = "ugsd") -> tuple[float | None, str]:
+        first, *rest = english()
+        options = preset("default", gate=gate, mode=mode, tau=0.7).to_dict()
+        state = strip_state([replace(first, options=options), *rest])
+        return state["tau"], state["tau_for"]
+
+    assert marked("entropy") == (0.7, "")
+    assert marked("emotion_entropy") == (0.7, "emotion words only")
+    assert marked("content") == marked("margin") == marked("entropy", "edge") == (None, "")
 
 
 def test_the_empty_strip_has_a_hint_and_no_tokens() -> None:

@@ -231,6 +231,8 @@ def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str)
 
     out.mkdir(parents=True, exist_ok=True)
     half = copy.deepcopy(model).to(torch.float16)
+    for part in (half.config.audio_config, half.config.text_config, half.config.vision_config):
+        part.dtype = None  # a part's own type, left over from loading, would contradict the whole's
     half.generation_config = GenerationConfig(
         do_sample=False,
         max_new_tokens=64,
