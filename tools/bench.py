@@ -139,10 +139,8 @@ def main() -> int:
     """Run all benchmarks; the figures go to stdout as JSON, progress to stderr."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=20, help="repetitions of each comparison (20)")
-    parser.add_argument("--threads", type=int, default=None, help="torch threads of the edge (torch's default)")
+    parser.add_argument("--threads", type=int, default=None, help="torch threads of the edge (as the program has it)")
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
 
     def say(what: str) -> None:
         print(what, file=sys.stderr, flush=True)
@@ -150,6 +148,8 @@ def main() -> int:
     say("starting a verifier and loading the edge …")
     with VerifierProcess(wait=False) as verifier:
         captioner = Captioner.load()
+        if args.threads:
+            torch.set_num_threads(args.threads)
         captioner.link = WebSocketLink(verifier.address)
         drafter = captioner.drafter
         assert isinstance(drafter, TorchDrafter)

@@ -47,9 +47,10 @@ class Captioner:
             CheckpointError, OptionError: As `load_speech_model`.
         """
         from ugsd_core.drafter import TorchDrafter
-        from ugsd_core.models.loading import default_checkpoint, load_speech_model
+        from ugsd_core.models.loading import default_checkpoint, limit_threads, load_speech_model
 
         model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
+        limit_threads(model)
         return cls(TorchDrafter(model), link)
 
     def warm_up(self) -> None:

@@ -15,7 +15,7 @@ from ugsd_core.messages import Alternative, Signals, VerifierInfo
 from ugsd_core.models.speech_model import CaptionStream, SpeechModel
 from ugsd_core.models.text import CaptionText
 from ugsd_core.options import DecodingOptions
-from ugsd_core.uncertainty import distribution, log_softmax, mutual_information_nats, nll_nats, sample
+from ugsd_core.uncertainty import distribution, log_softmax, mutual_information_nats, sample
 
 __all__ = ["Draft", "Drafter", "TorchDraft", "TorchDrafter"]
 
@@ -137,7 +137,7 @@ class TorchDraft:
         signals = Signals(
             entropy_nats=seen.entropy_nats,
             margin=seen.margin,
-            nll_nats=nll_nats(seen.log_probs, token_id),
+            nll_nats=seen.nll_nats(token_id),
             mc_dropout_nats=self._mc_dropout_nats(position, revision),
         )
         top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.top[: self._options.top_k])

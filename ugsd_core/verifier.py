@@ -172,9 +172,11 @@ class TorchVerifier:
         Raises:
             CheckpointError, OptionError: As `load_speech_model`.
         """
-        from ugsd_core.models.loading import default_checkpoint, load_speech_model
+        from ugsd_core.models.loading import default_checkpoint, limit_threads, load_speech_model
 
-        return cls(load_speech_model(checkpoint or default_checkpoint("verifier"), device=device, dtype=dtype))
+        model = load_speech_model(checkpoint or default_checkpoint("verifier"), device=device, dtype=dtype)
+        limit_threads(model)
+        return cls(model)
 
     @property
     def info(self) -> VerifierInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ui.settings import (
     MODES_HELP,
     Settings,
     acceptance_choices,
+    changes_note,
     gate_choices,
     preset_choices,
     settings_note,
@@ -186,8 +188,12 @@ def _wire_speech(
 
 def _wire_settings(controls: list[Any], settings: list[Any], note: gr.HTML, runs: Runs) -> None:
     def remark(*values: Any) -> str:
-        said = settings_note(Settings(*values), runs.engine.vocabulary_size)
-        return f'<p class="message warn" role="status">{said}</p>' if said else ""
+        chosen = Settings(*values)
+        said = settings_note(chosen, runs.engine.vocabulary_size)
+        if said:
+            return f'<p class="message warn" role="status">{escape(said)}</p>'
+        changed = changes_note(chosen)
+        return f'<p class="soft">{escape(changed)}</p>' if changed else ""
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
     name = controls[0]

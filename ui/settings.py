@@ -17,6 +17,7 @@ __all__ = [
     "MODES_HELP",
     "Settings",
     "acceptance_choices",
+    "changes_note",
     "gate_choices",
     "preset_choices",
     "settings_note",
@@ -113,6 +114,25 @@ class Settings:
         """What a preset puts into the controls from τ on."""
         o = PRESETS[name]
         return o.tau, o.rank, o.gate, o.acceptance, o.probability, o.block_length, o.k, o.bonus
+
+
+_NAMES = {
+    "tau": "τ",
+    "rank": "r",
+    "gate": "which blocks are sent",
+    "acceptance": "when a token passes",
+    "probability": "p",
+    "block_length": "block length",
+    "k": "k",
+    "bonus": "bonus token",
+}
+
+
+def changes_note(settings: Settings) -> str | None:
+    """What was changed since the preset was chosen; None if nothing was."""
+    chosen, named = settings.options(), PRESETS[settings.preset]
+    changed = [words for name, words in _NAMES.items() if getattr(chosen, name) != getattr(named, name)]
+    return f"Changed from the preset: {', '.join(changed)}." if changed else None
 
 
 def settings_note(settings: Settings, vocabulary_size: int) -> str | None:

@@ -18,6 +18,7 @@ from ugsd_core.messages import (
     TokenDecided,
     TokenDrafted,
     VerifierLost,
+    VerifierReady,
 )
 
 __all__ = ["Line", "Narrator", "plural", "queue_line", "reason_clause"]
@@ -76,7 +77,10 @@ class Narrator:
             case CaptionStarted():
                 self.mode, self.options, self.doing = event.mode, event.options, "Listening to the recording …"
             case FeaturesReady():
+                self.doing = "Reading the recording …" if self.mode == "edge" else "Reaching the verifier …"
+            case VerifierReady() | VerifierLost() if not self.sent:
                 self.doing = "Reading the recording …"
+                self.lost = getattr(event, "reason", None)
             case PrefillDone():
                 self.doing = "The verifier is writing …" if self.mode == "cloud" else "Drafting on this machine …"
             case TokenDrafted():

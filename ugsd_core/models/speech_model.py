@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,20 @@ class SpeechModel:
         """Size of the shared vocabulary."""
         return self.info.vocabulary_size
 
-    @property
+    @cached_property
+    def embedding(self) -> Any:
+        """The input embedding; looked up once, since every token goes through it."""
+        return self.model.get_input_embeddings()
+
+    @cached_property
     def device(self) -> torch.device:
         """Where inputs must be."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
+        device: torch.device = self.embedding.weight.device
         return device
+
+    @cached_property
+    def _language_model(self) -> Any:
+        return self.model.model.language_model
 
     def audio_embeddings(self, features: Logits) -> torch.Tensor:
         """Tower output of one clip.
@@ -156,7 +166,7 @@ class SpeechModel:
                 f"{self.name}: the audio tower gave {audio.shape[0]} vectors where {expected} placeholders stand"
             )
         id_tensor = torch.tensor(ids, dtype=torch.long, device=self.device)
-        embeds: torch.Tensor = self.model.get_input_embeddings()(id_tensor)
+        embeds: torch.Tensor = self.embedding(id_tensor)
         embeds[id_tensor == _audio_id(self.model.config)] = audio.to(embeds)
         return embeds.unsqueeze(0)
 
@@ -167,7 +177,7 @@ class SpeechModel:
         """
         n = inputs_embeds.shape[1]
         positions = torch.arange(start, start + n, device=inputs_embeds.device).expand(3, 1, n)
-        output = self.model.model.language_model(
+        output = self._language_model(
             inputs_embeds=inputs_embeds, position_ids=positions, past_key_values=cache, use_cache=True
         )
         states: torch.Tensor = output.last_hidden_state[0]
@@ -256,7 +266,7 @@ class CaptionStream:
     def _feed_hidden(self, ids: Sequence[int]) -> torch.Tensor:
         with torch.inference_mode():
             tokens = torch.tensor([list(ids)], dtype=torch.long, device=self._model.device)
-            embeds = self._model.model.get_input_embeddings()(tokens)
+            embeds = self._model.embedding(tokens)
             hidden = self._model.hidden(embeds, self.input_tokens + self.length, self._cache)
         self._ids.extend(ids)
         self._last_hidden = hidden[-1:]

@@ -36,6 +36,7 @@ class TokenBytes:
         self._special = frozenset((*tokenizer.all_special_ids, *marked))
         self._added = {key: str(value) for key, value in added.items()}
         self._known: dict[int, bytes] = {}
+        self._whole: dict[int, str | None] = {}
 
     def of(self, token_id: int) -> bytes:
         """Bytes that the token adds to the text.
@@ -47,6 +48,15 @@ class TokenBytes:
         if known is None:
             known = self._known[token_id] = self._look_up(token_id)
         return known
+
+    def whole(self, token_id: int) -> str | None:
+        """Text of a token that holds whole characters only, as nearly all do; else None."""
+        if token_id not in self._whole:
+            try:
+                self._whole[token_id] = self.of(token_id).decode("utf-8")
+            except UnicodeDecodeError:
+                self._whole[token_id] = None
+        return self._whole[token_id]
 
     def _look_up(self, token_id: int) -> bytes:
         if token_id in self._special:
@@ -90,10 +100,13 @@ class CaptionText:
             token_id: The token.
             last: No token follows: bytes of an incomplete character become U+FFFD, as ``decode`` has it.
         """
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        piece = decoder.decode(self._held[-1] + self._bytes.of(token_id), final=last)
+        piece, held = self._bytes.whole(token_id), b""
+        if piece is None or self._held[-1]:
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            piece = decoder.decode(self._held[-1] + self._bytes.of(token_id), final=last)
+            held = decoder.getstate()[0]
         self._pieces.append(piece)
-        self._held.append(decoder.getstate()[0])
+        self._held.append(held)
         return piece
 
     def truncate(self, length: int) -> None:
@@ -104,6 +117,8 @@ class CaptionText:
     def peek(self, token_id: int, position: int | None = None) -> str:
         """What a token would add at a position held (None: next); an incomplete character shows as ``…``."""
         held = self._held[-1 if position is None else position]
+        if not held and (whole := self._bytes.whole(token_id)) is not None:
+            return whole
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         piece = decoder.decode(held + self._bytes.of(token_id))
         return piece + "…" if decoder.getstate()[0] else piece

@@ -94,7 +94,7 @@ class WebSocketLink:
         address: str,
         *,
         access_token: str | None = None,
-        open_timeout_s: float = 10.0,
+        open_timeout_s: float = 5.0,
         ping_interval_s: float = 10.0,
         ping_timeout_s: float = 20.0,
     ) -> None:
