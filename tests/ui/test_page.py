@@ -112,7 +112,7 @@ def test_every_preset_gate_and_rule_can_be_chosen() -> None:
 
 def test_the_page_says_what_was_changed_since_the_preset() -> None:
     assert changes_note(settings()) is None
-    assert changes_note(settings(tau=1.1, k=2)) == "Changed from the preset: τ, k."
+    assert changes_note(settings(tau=1.1, k=3)) == "Changed from the preset: τ, k."
 
 
 def test_dropout_is_switched_on_with_its_gate() -> None:

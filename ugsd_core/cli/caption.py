@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ugsd_core.cli.output import progress, show
 from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError, VerifierUnavailable
-from ugsd_core.options import DecodingOptions, preset
+from ugsd_core.options import PRESETS, DecodingOptions, preset
 from ugsd_core.traces import TraceWriter
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def options_from(args: argparse.Namespace) -> DecodingOptions:
         if args.k not in (None, length):
             raise OptionError(f"--block-length {length} and --k {args.k} contradict each other; give one of them")
         changes |= {"block_length": "fixed", "k": length}
+    if args.block_length == "adaptive" and args.k is None:
+        changes["k"] = PRESETS["paper"].k  # another preset's fixed k is no k0
     return preset(args.preset, **changes)
 
 
