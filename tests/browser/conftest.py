@@ -46,9 +46,13 @@ def speech_wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(speech_wav: Path) -> Iterator[Browser]:
-    """One browser for all tests; each gets a fresh context."""
+    """One browser for the tests of this package; each gets a fresh context.
+
+    It must not outlive the package: playwright keeps an event loop running in this thread, in which the tests of the
+    wire could not run theirs.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     executable = find_chromium()
     if executable is None:
@@ -102,7 +106,7 @@ def serving(command: list[str], log: Path) -> Iterator[Served]:
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fake_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a page with a scripted engine, slow enough to be watched."""
     log = tmp_path_factory.mktemp("fake") / "log"
@@ -110,7 +114,7 @@ def fake_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dying_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a page whose verifier is lost in the middle of every caption."""
     log = tmp_path_factory.mktemp("dying") / "log"
@@ -118,7 +122,7 @@ def dying_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> It
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Address of the real page: the embedded pair, the verifier in a process of its own."""
     if not all((ROOT / "assets/checkpoints" / side / "config.json").is_file() for side in ("edge", "verifier")):
