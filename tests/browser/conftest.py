@@ -160,7 +160,7 @@ class Visit:
     def status(self) -> str:
         return self.page.locator("#status [role=status]").inner_text()
 
-    def states(self) -> dict[str, int]:
+    def states(self) -> dict[str, float]:
         return self.page.evaluate("Object.fromEntries(window.seen)")
 
     def chips(self) -> list[dict[str, Any]]:
@@ -175,13 +175,14 @@ class Visit:
         return self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-#: Notes every state that a chip has ever shown, with the order of first appearance.
+#: Notes every state that a chip has ever shown, with the time it was first seen. What a slow browser is shown in one
+#: update is seen at one time.
 WATCH = """() => {
   window.seen = new Map();
-  const look = () => document.querySelectorAll('#strip .strip .tok').forEach(chip => {
+  const look = () => { const now = performance.now(); document.querySelectorAll('#strip .strip .tok').forEach(chip => {
     const state = chip.dataset.waiting === 'true' ? 'waiting' : chip.dataset.state;
-    if (!window.seen.has(state)) window.seen.set(state, window.seen.size);
-  });
+    if (!window.seen.has(state)) window.seen.set(state, now);
+  }); };
   const all = {subtree: true, childList: true, attributes: true};
   new MutationObserver(look).observe(document.querySelector('#strip'), all);
 }"""

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.streams import END, StreamBuilder
 from ugsd_core.errors import VerifierUnavailable
-from ugsd_core.messages import CaptionStarted, Event, TokenDrafted
+from ugsd_core.messages import BlockEscalated, CaptionStarted, Event, TokenDrafted
 
 __all__ = ["FakeEngine", "english", "main", "mandarin"]
 
@@ -88,6 +88,8 @@ class FakeEngine:
                     event = replace(event, utterance_id=utterance.id, options=options.to_dict())
                 yield event
                 pause_s = self.pause_s if isinstance(event, TokenDrafted) else self.pause_s / 3
+                if isinstance(event, BlockEscalated):
+                    pause_s = 10 * self.pause_s  # the verifier takes its time, or even a quick eye would see no wait
                 if pause_s:
                     time.sleep(pause_s)
         finally:
