@@ -82,6 +82,19 @@ def test_lossless_equals_cloud_only_on_real_clips_with_the_other_class(pairs: Ca
     lossless_on(captioner(pair.edge, pair.verifier), real_clips(56), 16)
 
 
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_mode_captions_clips_of_every_corpus_and_the_identities_hold(language: str) -> None:
+    edge, verifier = embedded()
+    made = captioner(edge, verifier)
+    for path in real_clips(30):
+        clip = load_utterance(path, first_30_s=True)
+        for options in (DecodingOptions(mode="edge"), preset("default"), DecodingOptions(mode="cloud")):
+            result = caption_result(made.stream(clip, options.changed(language=language)))
+            assert check_identities(result) == [], path.name
+            assert edge.decode(result.token_ids) == result.caption != ""
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_mode_captions_the_example_clips_and_the_identities_hold(language: str) -> None:
     edge, verifier = embedded()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def top_k(log_probs: FloatArray, k: int) -> list[tuple[int, float]]:
     return [(int(i), float(p)) for i, p in zip(best, np.exp(log_probs[best]), strict=True)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Distribution:
     """One position's distribution with everything the loop reads from it, computed in one pass.
 
@@ -89,11 +89,6 @@ class Distribution:
     log_total: float
     top: tuple[tuple[int, float], ...]
     entropy_nats: float
-
-    @cached_property
-    def log_probs(self) -> FloatArray:
-        """Log-probabilities, shape (V,)."""
-        return self.scores - np.float32(self.log_total)
 
     @property
     def best(self) -> int:

@@ -17,11 +17,9 @@ from ugsd_core.models.families import Family, family_of
 from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.speech_model import SpeechModel
 
-__all__ = ["DTYPES", "HUB_EXAMPLES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
+__all__ = ["DTYPES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
 
 DTYPES = ("float32", "bfloat16", "float16")
-#: Checkpoints of the paper's sizes, by their names on the hub.
-HUB_EXAMPLES = ("Qwen/Qwen2.5-Omni-3B", "Qwen/Qwen2.5-Omni-7B", "Qwen/Qwen3-Omni-30B-A3B-Instruct")
 
 #: Below this many parameters, one token's matrix products are too small to share between threads.
 SMALL_PARAMETERS = 50_000_000
