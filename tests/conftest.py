@@ -41,6 +41,30 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
     return pair
 
 
+@pytest.fixture(scope="session", params=tiny.FAMILY_NAMES)
+def emotional_pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+    """Each family's tiny pair in turn, with emotion words in the vocabulary, and with strong feelings about them."""
+    import torch
+
+    from ugsd_core.models.loading import load_speech_model
+
+    folder = tmp_path_factory.mktemp("emotional")
+    models = []
+    for seed, name in enumerate(("edge", "verifier"), 1):
+        words = " sad angry happy calm afraid"
+        model = load_speech_model(
+            tiny.save_checkpoint(
+                folder / name, request.param, seed=seed, size=32 + 16 * (seed - 1), extra_sentence=words
+            )
+        )
+        tokens = model.emotion_tokens("en")
+        with torch.no_grad():
+            for label in range(9):
+                model.model.lm_head.weight[torch.from_numpy(tokens.ids_of(label))] *= 5.0
+        models.append(model)
+    return Pair(request.param, *models)
+
+
 @pytest.fixture(params=tiny.FAMILY_NAMES)
 def pair(request: pytest.FixtureRequest, pairs: Callable[[str], Pair]) -> Pair:
     """Each family's tiny pair in turn."""

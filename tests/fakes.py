@@ -10,8 +10,10 @@ import numpy as np
 
 from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
+from ugsd_core.draft_block import DraftToken
 from ugsd_core.errors import ProtocolError
-from ugsd_core.gate import DraftToken
+from ugsd_core.gate_card import GateCard
+from ugsd_core.lexicon import EMOTION_LABELS, label_words
 from ugsd_core.messages import (
     Alternative,
     GeneratedToken,
@@ -24,11 +26,12 @@ from ugsd_core.messages import (
     VerifierInfo,
     VerifyRequest,
 )
+from ugsd_core.models.emotion_tokens import EmotionPlace, fuse_labels, label_entropy_nats, normalise_labels
 from ugsd_core.models.text import CaptionText
 from ugsd_core.options import DecodingOptions
-from ugsd_core.uncertainty import distribution
+from ugsd_core.uncertainty import Distribution, distribution
 
-__all__ = ["WORDS", "ScriptedDrafter", "ScriptedVerifier", "WordTokenizer", "code", "ids", "info", "text"]
+__all__ = ["WORDS", "ScriptedDrafter", "ScriptedVerifier", "WordLabels", "WordTokenizer", "code", "ids", "info", "text"]
 
 END = "<|im_end|>"
 WORDS = [
@@ -79,6 +82,8 @@ class ScriptedDraft:
     script: list[int]
     unsure: dict[int, float]
     options: DecodingOptions
+    masses: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    label_posterior: tuple[float, ...] | None = None
     input_tokens: int = 7
     prefill_ms: float = 1.0
     held: list[int] = field(default_factory=list)
@@ -87,11 +92,35 @@ class ScriptedDraft:
 
     def next(self, revision: int, *, last: bool) -> DraftToken:
         position = len(self.held)
-        token_id = self.script[position] if position < len(self.script) else ids(END)[0]
+        token_id = self._wanted()
+        emotion = self.peek_emotion(revision)
+        self.calls.pop()  # that was not the loop's
         entropy = self.unsure.get(position, 0.01)
         top = (Alternative(token_id, VOCABULARY[token_id], 0.9),)
         piece = self.append(token_id, last=last)
-        return DraftToken(position, token_id, piece, Signals(entropy, 1.0 - entropy / 4, entropy / 2), top)
+        signals = Signals(entropy, 1.0 - entropy / 4, entropy / 2, None, *self._label_signals(position, token_id))
+        return DraftToken(position, token_id, piece, signals, top, emotion)
+
+    def peek_emotion(self, revision: int) -> EmotionPlace | None:
+        self.calls.append(("peek", len(self.held)))
+        if WordLabels().label_of(self._wanted()) is not None:
+            return "begins"
+        return "could" if len(self.held) in self.masses else None
+
+    def _wanted(self) -> int:
+        position = len(self.held)
+        return self.script[position] if position < len(self.script) else ids(END)[0]
+
+    def _label_signals(self, position: int, token_id: int) -> tuple[Any, ...]:
+        label = WordLabels().label_of(token_id)
+        if label is None and position not in self.masses:
+            return ()
+        masses = self.masses.get(position, tuple(0.9 if i == label else 0.0125 for i in range(9)))
+        if label is None:
+            return masses, label_entropy_nats(masses)
+        text, head = float(normalise_labels(masses)[label]), self.label_posterior
+        fused = text if head is None else float(fuse_labels((masses, 0.5), (head, 0.5))[label])
+        return masses, label_entropy_nats(masses), None if head is None else 1.0 - head[label], 1.0 - text, 1.0 - fused
 
     def rollback(self, length: int) -> None:
         self.calls.append(("rollback", length))
@@ -118,10 +147,18 @@ class ScriptedDrafter:
 
     Attributes:
         unsure: Entropy by position; elsewhere 0.01 nats.
+        masses: Label masses by position; elsewhere 0.9 for the label of an emotion word, none at other words.
+        head: Posterior of its emotion head, if it has one.
+        cards: What calibration found, by language.
+        wordings: Prompts to choose from by utterance.
     """
 
     script: list[int]
     unsure: dict[int, float] = field(default_factory=dict)
+    masses: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    head: tuple[float, ...] | None = None
+    cards: dict[str, GateCard] = field(default_factory=dict)
+    wordings: tuple[str, ...] = ()
     drafts: list[ScriptedDraft] = field(default_factory=list)
 
     info: VerifierInfo = field(default_factory=lambda: info("fake-edge"))
@@ -131,16 +168,54 @@ class ScriptedDrafter:
     def caption_text(self) -> CaptionText:
         return CaptionText(_token_bytes())
 
+    @property
+    def has_head(self) -> bool:
+        return self.head is not None
+
+    def gate_card(self, language: str) -> GateCard | None:
+        return self.cards.get(language)
+
+    def prompt_name(self, options: DecodingOptions, utterance: str) -> str | None:
+        if options.prompt is not None or not self.wordings:
+            return options.prompt
+        return self.wordings[int(utterance[:8], 16) % len(self.wordings)]
+
     def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> ScriptedDraft:
-        self.drafts.append(ScriptedDraft(self.script, self.unsure, options))
+        self.drafts.append(ScriptedDraft(self.script, self.unsure, options, self.masses, self.head))
         return self.drafts[-1]
+
+
+class WordLabels:
+    """Which of the words name an emotion: `LabelTokens` of the fake vocabulary."""
+
+    def __init__(self) -> None:
+        known = label_words("en")
+        named = [(i, known.get(word.strip())) for i, word in enumerate(VOCABULARY)]
+        self._labels = {i: EMOTION_LABELS.index(label) for i, label in named if label is not None}
+
+    def label_of(self, token_id: int) -> int | None:
+        return self._labels.get(token_id)
+
+    def ids_of(self, label: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+        return np.array([i for i, its in self._labels.items() if its == label], dtype=np.intp)
+
+    def masses_of(self, seen: Distribution) -> np.ndarray[Any, np.dtype[np.float32]]:
+        masses = np.zeros(len(EMOTION_LABELS), dtype=np.float32)
+        for token_id, label in self._labels.items():
+            masses[label] += seen.probability(token_id)
+        return masses
 
 
 @dataclass
 class ScriptedVerifier:
-    """A verifier that wants the same words at the same positions, whatever stands before them."""
+    """A verifier that wants the same words at the same positions, whatever stands before them.
+
+    Attributes:
+        mind: Logits by position; elsewhere those of `logits` for the script's word.
+    """
 
     script: list[int]
+    mind: dict[int, np.ndarray[Any, np.dtype[np.float32]]] = field(default_factory=dict)
     info: VerifierInfo = field(default_factory=lambda: info("fake-verifier"))
     opened: list[OpenRequest] = field(default_factory=list)
     requests: list[VerifyRequest] = field(default_factory=list)
@@ -166,25 +241,32 @@ class ScriptedUtterance:
         script = self.verifier.script
         return script[position] if position < len(script) else ids(END)[0]
 
+    def _seen(self, position: int) -> Distribution:
+        mind = self.verifier.mind
+        return distribution(mind[position] if position in mind else logits(self._wanted(position)), self.request.top_k)
+
     def judge(self, request: VerifyRequest) -> Verdict:
         self.verifier.requests.append(request)
         if request.base > len(self.held):
             raise ProtocolError("base beyond what is held", "bad_base")
         self.held[request.base :] = request.committed
-        rule = acceptance_rule(self.request.acceptance, rank=self.request.rank, probability=self.request.probability)
+        wish = self.request
+        rule = acceptance_rule(
+            wish.acceptance, rank=wish.rank, probability=wish.probability, fusion=wish.fusion, tokens=WordLabels()
+        )
         judged: list[Judgement] = []
         replacement = None
         for token_id in request.draft:
-            seen = distribution(logits(self._wanted(len(self.held))), self.request.top_k)
-            judged.append(Judgement(seen.rank(token_id), seen.probability(token_id), seen.top))
-            if not rule.accepts(token_id, seen):
-                replacement = seen.best
+            seen = self._seen(len(self.held))
+            judged.append(Judgement(seen.rank(token_id), seen.probability(token_id), seen.top[: wish.top_k]))
+            replacement = rule.judge(token_id, seen, request.posterior)
+            if replacement is not None:
                 break
             self.held.append(token_id)
         accepted = len(judged) - (replacement is not None)
         bonus = None
         if self.request.bonus and replacement is None and request.draft[-1] != ids(END)[0]:
-            bonus = self._wanted(len(self.held))
+            bonus = rule.choice(self._seen(len(self.held)), request.posterior)
         top = ((bonus, 0.9),) if bonus is not None else ()
         return Verdict(request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), top, 2.0)
 

@@ -40,6 +40,13 @@ def test_what_is_no_event_is_refused(record: dict[str, object], sentence: str) -
         event_from_dict(record)
 
 
+def test_traces_from_before_the_verifier_told_its_queue_and_the_ledger_the_posterior_still_load() -> None:
+    for kind, name in (("block_judged", "queued_ms"), ("frame_sent", "posterior_bytes")):
+        event = next(event for event in EVENTS if event.kind == kind)
+        record = {key: value for key, value in event_to_dict(event).items() if key != name}
+        assert event_from_dict(record) == event and getattr(event, name) == 0
+
+
 def test_states_are_the_vocabularys() -> None:
     assert set(DRAFTED_STATES) | set(COMMITTED_STATES) == {
         "kept_local",

@@ -11,8 +11,10 @@ def started(waveform_bytes: int = 102_400) -> CaptionStarted:
     return CaptionStarted(0.0, "u", 3.2, waveform_bytes, "en", "ugsd", {}, {}, 600)
 
 
-def frame(direction: Any, traffic: Any, payload: int, wire: int, contents: str = "something") -> FrameSent:
-    return FrameSent(0.1, direction, traffic, "tag", payload, wire, contents)
+def frame(
+    direction: Any, traffic: Any, payload: int, wire: int, contents: str = "something", posterior_bytes: int = 0
+) -> FrameSent:
+    return FrameSent(0.1, direction, traffic, "tag", payload, wire, contents, posterior_bytes)
 
 
 EVENTS: list[Event] = [
@@ -63,6 +65,23 @@ def test_folding_in_pieces_gives_the_same_and_changes_nothing() -> None:
     assert fold(EVENTS[4:], half) == fold(EVENTS)
     assert half.to_dict() == before and EMPTY.rows == ()
     assert fold(EVENTS + EVENTS).waveform_bytes == 204_800
+
+
+def test_the_edges_view_of_the_emotion_is_counted_by_itself_and_within_its_frame() -> None:
+    with_view = [
+        frame("up", "token_ids", 111, 128, "1 token id and the edge's view of the emotion, 9 bytes", 9),
+        frame("up", "token_ids", 90, 128, "1 token id"),
+    ] * 2
+    ledger = fold(with_view, fold([started()]))
+    assert ledger.posterior_bytes == ledger.to_dict()["posterior_bytes"] == 18
+    assert ledger.rows == (Row("up", "token_ids", 4, 402, 512),), "no byte is counted twice in the sums"
+    assert ledger.sentences == (
+        "Sent 2 times: 1 token id and the edge's view of the emotion, 9 bytes.",
+        "Sent 2 times: 1 token id.",
+        "Of this, the edge's probabilities of nine emotions: 18 bytes.",
+        "Kept on this device: the waveform, 102.4 kB.",
+    )
+    assert fold(EVENTS).posterior_bytes == 0 and not any("emotion" in said for said in fold(EVENTS).sentences)
 
 
 def test_it_is_plain_json() -> None:

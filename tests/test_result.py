@@ -30,6 +30,7 @@ def test_every_state_is_counted_and_the_identities_hold() -> None:
         "blocks": 6,
         "escalations": 3,
         "blocks_changed": 2,
+        "meanings_changed": 1,
     }
     assert check_identities(result) == []
 
@@ -41,6 +42,7 @@ def test_ratios_follow_their_definitions() -> None:
     assert ratios.exposure_rate == 10 / 11, "all but the end of the turn, which was drafted after the last frame"
     assert ratios.changed_rate == 2 / 11
     assert ratios.useful_escalation_rate == 2 / 3
+    assert ratios.meaning_changed_rate == 1 / 3
     assert ratios.draft_acceptance_rate == 2 / (2 + 1 + 2)
 
 
@@ -64,7 +66,7 @@ def test_a_block_that_was_never_sent_is_no_escalation() -> None:
     assert result.counts["escalations"] == 0
     assert result.ratios.transmission_rate == 0.0
     assert result.ratios.exposure_rate == 0.0
-    assert result.ratios.useful_escalation_rate is None
+    assert result.ratios.useful_escalation_rate is result.ratios.meaning_changed_rate is None
     assert result.warnings == ("the verifier closed the connection",)
     assert result.verifier == {"address": "ws://127.0.0.1:8765", "lost": "the verifier closed the connection"}
     assert check_identities(result) == []
@@ -72,7 +74,7 @@ def test_a_block_that_was_never_sent_is_no_escalation() -> None:
 
 def test_edge_only_sends_nothing() -> None:
     result = caption_result(StreamBuilder("edge").kept("a", " b", END).finish())
-    assert result.ratios == Ratios(0.0, 0.0, 0.0, 0.0, None, None)
+    assert result.ratios == Ratios(0.0, 0.0, 0.0, 0.0, None, None, None)
     assert result.verifier is None
     assert result.clocks.connect_ms is None
     assert result.ledger["frames_up"] == result.ledger["frames_down"] == 0
@@ -83,7 +85,7 @@ def test_cloud_only_drafts_nothing_so_draft_ratios_are_undefined() -> None:
     result = caption_result(StreamBuilder("cloud").generated("a", " b", END).finish())
     assert result.caption == "a b"
     assert result.counts["drafted"] == result.counts["blocks"] == 0
-    assert result.ratios == Ratios(None, None, 1.0, 1.0, None, None)
+    assert result.ratios == Ratios(None, None, 1.0, 1.0, None, None, None)
     assert result.clocks.ttft_draft_s is None
     assert result.clocks.itps == 60 / 0.020
     assert set(result.checkpoints) == {"edge", "verifier"}
@@ -118,7 +120,8 @@ def test_blocks_tell_why_and_how_long() -> None:
     kept, accepted, _, _, unverified, _ = caption_result(every_state()).blocks
     assert (kept.outcome, kept.escalated, kept.draft_ms, kept.verify_ms) == ("kept", False, 8.0, None)
     assert (accepted.outcome, accepted.accepted, accepted.changed) == ("judged", 2, True)
-    assert (accepted.network_ms, accepted.verify_ms, accepted.merge_ms) == (2.0, 6.0, 0.5)
+    assert (accepted.network_ms, accepted.queued_ms, accepted.verify_ms, accepted.merge_ms) == (2.0, 0.0, 6.0, 0.5)
+    assert kept.queued_ms is None and unverified.queued_ms is None
     assert accepted.trigger_position == accepted.start == 2
     assert (unverified.outcome, unverified.escalated, unverified.waited_ms) == ("unverified", True, 50.0)
     assert (unverified.reason, unverified.failure) == ("unsure of an emotion word", "no verdict in time")
@@ -168,7 +171,7 @@ def test_the_object_is_json_and_defines_its_figures() -> None:
 
 def test_every_figure_has_a_definition() -> None:
     assert list(RATIO_DEFINITIONS) == [entry.name for entry in fields(Ratios)]
-    per_block = ["draft_ms", "network_ms", "verify_ms", "merge_ms"]
+    per_block = ["draft_ms", "network_ms", "queued_ms", "verify_ms", "merge_ms"]
     assert list(CLOCK_DEFINITIONS) == [*(entry.name for entry in fields(Clocks)), *per_block]
 
 

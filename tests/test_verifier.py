@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import pytest
 
 from tests.conftest import Pair
@@ -9,7 +12,8 @@ from tests.tiny import utterance
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.captioner import Captioner
 from ugsd_core.drafter import TorchDrafter
-from ugsd_core.errors import HandshakeRefused, ProtocolError
+from ugsd_core.errors import HandshakeRefused, OptionError, ProtocolError
+from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.messages import CaptionFinished, GenerateRequest, OpenRequest, Verdict, VerifyRequest
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.options import DecodingOptions, preset
@@ -92,6 +96,121 @@ def test_an_unknown_rule_is_refused_when_opening(pair: Pair) -> None:
         opened(pair, acceptance="luck")
 
 
+# ── Fused ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+FLAT = (255,) * 9
+
+
+def emotional_draft(pair: Pair, held: VerifierUtterance) -> tuple[list[int], int]:
+    """The verifier's own caption up to an emotion word that it wants, and that word."""
+    tokens = pair.verifier.emotion_tokens("en")
+    own = written(held, 40)
+    where = next(i for i, token_id in enumerate(own) if tokens.label_of(token_id) is not None and i > 0)
+    return own[:where], own[where]
+
+
+def asked(
+    pair: Pair, seed: int, prefix: tuple[int, ...], draft: int, posterior: tuple[int, ...] | None, fusion: float
+) -> Verdict:
+    """What a fused verifier says to one drafted token behind a prefix."""
+    held = opened(pair, seed, acceptance="fused", bonus=False, fusion=fusion)
+    return held.judge(VerifyRequest("u", 0, 0, 0, prefix, (draft,), posterior))
+
+
+def certain(label: int) -> tuple[int, ...]:
+    return tuple(255 if i == label else 0 for i in range(9))
+
+
+def test_fused_judgement_of_real_models_names_the_label_of_both(emotional_pair: Pair) -> None:
+    tokens = emotional_pair.verifier.emotion_tokens("en")
+    for seed in range(4):
+        prefix, wanted = emotional_draft(emotional_pair, opened(emotional_pair, seed))
+        own_label = tokens.label_of(wanted)
+        other_label = next(label for label in range(9) if label != own_label and tokens.ids_of(label).size)
+        other = int(tokens.ids_of(other_label)[0])
+
+        ask = partial(asked, emotional_pair, seed, tuple(prefix))
+        assert ask(wanted, certain(own_label or 0), 0.0).replacement is None
+        assert ask(other, certain(other_label), 0.0).replacement is None
+        replacement = ask(wanted, certain(other_label), 0.0).replacement
+        assert replacement is not None and tokens.label_of(replacement) == other_label
+        for posterior in (FLAT, certain(other_label)):
+            verdict = ask(other, posterior, 1.0)
+            assert tokens.label_of(verdict.replacement or 0) == own_label, "fusion 1 is the verifier's label"
+        for fusion in (0.0, 0.4, 1.0):
+            flat = ask(other, FLAT, fusion)
+            assert (flat.accepted, flat.replacement) == (0, ask(other, FLAT, 1.0).replacement), (
+                "a flat view says nothing"
+            )
+        assert ask(other, None, 0.0).replacement == wanted, "without a view the rule is rank"
+
+
+def test_fused_is_rank_to_the_token_while_no_view_of_the_emotion_comes(emotional_pair: Pair) -> None:
+    for seed in range(4):
+        fused = opened(emotional_pair, seed, acceptance="fused", rank=3)
+        plain = opened(emotional_pair, seed, acceptance="rank", rank=3)
+        draft = [*written(plain, 5), 7, 8, 9]
+        for verdict in (verdict_on(fused, draft), verdict_on(plain, draft)):
+            assert replace(verdict, verify_ms=0.0) == replace(verdict_on(plain, draft), verify_ms=0.0)
+
+
+def test_the_second_half_of_a_word_is_no_emotion_word(emotional_pair: Pair) -> None:
+    """A word in the middle of another, as in un|happy: judged by rank whatever the edge thinks."""
+    model = emotional_pair.verifier
+    tokens = model.emotion_tokens("en")
+    pieces = [model.token_bytes.whole(i) or "" for i in range(model.vocabulary_size)]
+    before = next(i for i, piece in enumerate(pieces) if piece.isalpha() and piece.isascii())
+    held = TorchVerifier(model).open(request(model, acceptance="fused", bonus=False))
+    ask = VerifyRequest("u", 0, 0, 0, (before,), (before,), FLAT)
+    held.judge(ask)
+    fresh = int(tokens.ids_of(EMOTION_LABELS.index("sadness"))[0])
+    assert pieces[fresh] == " sad"
+    assert held._posterior(ask, 1, before) is held._posterior(ask, 1, fresh, before) is None
+    assert held._posterior(ask, 1, fresh) == held._posterior(ask, 0, before) == FLAT, "a new word"
+    chinese = TorchVerifier(model).open(replace(request(model, acceptance="fused"), language="zh"))
+    chinese.judge(ask)
+    assert chinese._posterior(ask, 1, before) == FLAT, "Chinese has no gaps between words"
+
+
+@pytest.mark.parametrize("posterior", [(255,) * 8, (0,) * 9, (256,) * 9, (1.0,) * 9])
+def test_an_impossible_view_of_the_emotion_is_refused(pair: Pair, posterior: tuple[int, ...]) -> None:
+    with pytest.raises(ProtocolError) as error:
+        opened(pair, acceptance="fused").judge(VerifyRequest("u", 0, 0, 0, (), (1,), posterior))
+    assert error.value.code == "bad_verify"
+
+
+def test_the_weight_of_the_verifiers_head_is_checked_and_harmless_without_a_head(emotional_pair: Pair) -> None:
+    with pytest.raises(OptionError, match="0…1"):
+        TorchVerifier(emotional_pair.verifier, head_weight=1.5)
+    verdicts = []
+    for head_weight in (0.0, 0.7):
+        verifier = TorchVerifier(emotional_pair.verifier, head_weight=head_weight)
+        held = verifier.open(request(emotional_pair.verifier, 1, acceptance="fused"))
+        prefix, wanted = emotional_draft(emotional_pair, held)
+        block = VerifyRequest("u", 0, 0, 0, tuple(prefix), (wanted,), certain(0))
+        verdicts.append(replace(held.judge(block), verify_ms=0.0))
+    assert verdicts[0] == verdicts[1]
+
+
+def test_the_verifiers_head_is_heard_when_it_has_one(emotional_pair: Pair) -> None:
+    from ugsd_core.models.emotion_head import EmotionHead
+
+    tokens = emotional_pair.verifier.emotion_tokens("en")
+    held = opened(emotional_pair, 2, acceptance="fused")
+    prefix, wanted = emotional_draft(emotional_pair, held)
+    other = next(i for i in range(9) if i != tokens.label_of(wanted) and tokens.ids_of(i).size)
+    bias = np.full(9, -50.0, dtype=np.float32)
+    bias[other] = 50.0
+    width = emotional_pair.verifier.audio_embeddings(np.zeros((128, 100), dtype=np.float32)).shape[1]
+    model = replace(emotional_pair.verifier, head=EmotionHead(np.zeros((9, width), dtype=np.float32), bias))
+    block = VerifyRequest("u", 0, 0, 0, tuple(prefix), (wanted,), FLAT)
+    for head_weight, expected in ((0.0, tokens.label_of(wanted)), (0.99, other)):
+        verifier = TorchVerifier(model, head_weight=head_weight)
+        verdict = verifier.open(request(model, 2, acceptance="fused", fusion=1.0, bonus=False)).judge(block)
+        named = wanted if verdict.replacement is None else verdict.replacement
+        assert tokens.label_of(named) == expected
+
+
 def test_eight_utterances_at_once_get_what_they_get_alone(pair: Pair) -> None:
     """Interleaved block by block in threads, with rejections in between."""
 
@@ -131,8 +250,6 @@ def test_lossless_equals_cloud_only_on_random_pairs(pair: Pair) -> None:
 
 
 def test_pairs_that_do_not_fit_are_named(pairs: object, pair: Pair) -> None:
-    from dataclasses import replace
-
     check_pair(pair.edge.info, pair.verifier.info)
     with pytest.raises(HandshakeRefused, match="different acoustic codes"):
         check_pair(pair.edge.info, replace(pair.verifier.info, feature_fingerprint="x"))

@@ -1,44 +1,85 @@
 """How a verifier judges a drafted token: one small class a rule, chosen by name.
 
-A rule sees one position at a time. The first position that fails is replaced by the verifier's own best token and
-everything after it is dropped; that part is the same for every rule and lives in `ugsd_core.verifier`.
+A rule sees one position at a time: it lets the drafted token stand or names the token to put in its place. Nearly all
+rules name the verifier's own best token; *fused* may name another. Everything after the first replacement is dropped;
+that part is the same for every rule and lives in `ugsd_core.verifier`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ugsd_core.errors import OptionError
 from ugsd_core.options import DecodingOptions
+from ugsd_core.posterior import N_LABELS, dequantise
 from ugsd_core.uncertainty import Distribution
 
 __all__ = [
     "ACCEPTANCE_RULES",
     "AcceptanceRule",
+    "FusedRule",
     "GreedyRule",
+    "LabelTokens",
     "ProbabilityRule",
     "RankRule",
+    "RuleSettings",
     "TypicalRule",
     "acceptance_rule",
     "rank_warning",
 ]
 
+FloatArray = NDArray[np.floating[Any]]
+
 #: Above this share of the vocabulary, the r best tokens are nearly everything that could stand at a position.
 LARGE_RANK_SHARE = 0.005
 
 
+#: Below this probability of any emotion word the verifier wants another word, a degree word say, at a position.
+EMOTION_WANTED = 0.5
+#: Stands for a probability of 0, whose logarithm would be infinite.
+_TINY = 1e-30
+
+
 class AcceptanceRule(Protocol):
-    """Whether a drafted token may stand."""
+    """What stands at a position in the end.
+
+    The last argument of both methods is the edge's label posterior as `ugsd_core.posterior` quantises it, if it came
+    with the block.
+    """
+
+    def judge(self, token_id: int, verifier: Distribution, posterior: Sequence[int] | None = None) -> int | None:
+        """None if the drafted token may stand, else the token, another one, to put in its place."""
+
+    def choice(self, verifier: Distribution, posterior: Sequence[int] | None = None) -> int:
+        """The token that the rule puts where nothing was drafted: a bonus token."""
+
+
+class _Bar:
+    """A rule that lets a token pass or not, and knows no better replacement than the verifier's own best token."""
+
+    __slots__ = ()
 
     def accepts(self, token_id: int, verifier: Distribution) -> bool:
-        """True if the token passes under the verifier's distribution at its position."""
+        """True if the token passes; always true for the verifier's best."""
+        raise NotImplementedError
+
+    def judge(self, token_id: int, verifier: Distribution, posterior: Sequence[int] | None = None) -> int | None:
+        """None if the token passes, else the verifier's best."""
+        return None if self.accepts(token_id, verifier) else verifier.best
+
+    def choice(self, verifier: Distribution, posterior: Sequence[int] | None = None) -> int:
+        """The verifier's best token."""
+        return verifier.best
 
 
 @dataclass(frozen=True, slots=True)
-class RankRule:
+class RankRule(_Bar):
     """The paper's rule: among the verifier's r best."""
 
     rank: int
@@ -49,7 +90,7 @@ class RankRule:
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityRule:
+class ProbabilityRule(_Bar):
     """The proposal's rule: at least probability p. The verifier's own choice always passes.
 
     Without that exception a flat distribution, whose best token has less than p, would reject the best token and
@@ -64,7 +105,7 @@ class ProbabilityRule:
 
 
 @dataclass(frozen=True, slots=True)
-class TypicalRule:
+class TypicalRule(_Bar):
     """Typical acceptance (Medusa, arXiv 2401.10774): probability above min(ε, √ε · exp(−H)).
 
     The more undecided the verifier is (entropy H), the less a token needs. The verifier's own choice always passes.
@@ -79,7 +120,7 @@ class TypicalRule:
 
 
 @dataclass(frozen=True, slots=True)
-class GreedyRule:
+class GreedyRule(_Bar):
     """Lossless: only the verifier's own choice passes, so the caption is the verifier's greedy caption."""
 
     def accepts(self, token_id: int, verifier: Distribution) -> bool:
@@ -87,15 +128,117 @@ class GreedyRule:
         return token_id == verifier.best
 
 
-ACCEPTANCE_RULES: dict[str, Callable[[int, float], AcceptanceRule]] = {
-    "rank": lambda rank, _: RankRule(rank),
-    "probability": lambda _, probability: ProbabilityRule(probability),
-    "typical": lambda _, probability: TypicalRule(probability),
-    "greedy": lambda _rank, _probability: GreedyRule(),
+class LabelTokens(Protocol):
+    """Which tokens begin a word of which emotion label; `ugsd_core.models.emotion_tokens.EmotionTokens` is one.
+
+    Labels are indices into `EMOTION_LABELS`.
+    """
+
+    def label_of(self, token_id: int) -> int | None:
+        """The label whose word the token begins; None if it begins none."""
+
+    def masses_of(self, seen: Distribution) -> NDArray[np.float32]:
+        """Probability (9,) of the words of each label under a distribution."""
+
+    def ids_of(self, label: int) -> NDArray[np.intp]:
+        """The tokens that begin a word of a label; may be empty."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FusedRule:
+    """Ours: at an emotion word the verifier judges by its own label probabilities times the edge's.
+
+    Edge and verifier err differently, so the product can be better than either. It holds where the drafted token or
+    the verifier's best names an emotion, the edge's posterior came with the block, and the verifier wants an emotion
+    word at all (`EMOTION_WANTED`). There, ``p ∝ p_verifier ** fusion · p_edge ** (1 − fusion)`` over the labels; a
+    token that names the best label stands, whatever its rank (the wording is the edge's), and any other is replaced
+    by the verifier's most probable word of that label. Everywhere else a token passes within the verifier's r best.
+
+    Attributes:
+        tokens: Of the verifier's tokenizer and the caption's language; None judges everything by rank.
+        head: The verifier's own emotion head's posterior (9,), if it has one.
+        head_weight: How much that counts: ``p_verifier ∝ text ** (1 − head_weight) · head ** head_weight``.
+    """
+
+    rank: int
+    fusion: float
+    tokens: LabelTokens | None = None
+    head: FloatArray | None = None
+    head_weight: float = 0.0
+
+    def judge(self, token_id: int, verifier: Distribution, posterior: Sequence[int] | None = None) -> int | None:
+        """None if the token names the fused label, or passes by rank where no label is asked for."""
+        label = self._label(verifier, posterior, token_id)
+        if label is None or self.tokens is None:
+            return None if verifier.rank(token_id) <= self.rank else verifier.best
+        return None if self.tokens.label_of(token_id) == label else self._best_of(label, verifier)
+
+    def choice(self, verifier: Distribution, posterior: Sequence[int] | None = None) -> int:
+        """The verifier's best token, at an emotion word its best word of the fused label."""
+        label = self._label(verifier, posterior, verifier.best)
+        return verifier.best if label is None else self._best_of(label, verifier)
+
+    def _label(self, verifier: Distribution, posterior: Sequence[int] | None, token_id: int) -> int | None:
+        """The fused label; None where tokens are judged by rank."""
+        if self.tokens is None or posterior is None:
+            return None
+        if self.tokens.label_of(token_id) is None and self.tokens.label_of(verifier.best) is None:
+            return None
+        masses = self.tokens.masses_of(verifier).astype(np.float64)
+        if masses.sum() < EMOTION_WANTED:
+            return None
+        own = _log(masses / masses.sum())
+        if self.head is not None:
+            head = _log(np.asarray(self.head, dtype=np.float64))
+            own = (1.0 - self.head_weight) * own + self.head_weight * head
+        fused = self.fusion * own + (1.0 - self.fusion) * _log(dequantise(posterior))
+        # A label without a word in this tokenizer cannot be put into the caption. In a tie the verifier decides.
+        nameable = [label for label in range(N_LABELS) if self.tokens.ids_of(label).size]
+        return max(nameable, key=lambda label: (fused[label], own[label]))
+
+    def _best_of(self, label: int, verifier: Distribution) -> int:
+        """The verifier's most probable token among those that begin a word of a label."""
+        assert self.tokens is not None
+        ids = self.tokens.ids_of(label)
+        return int(ids[np.argmax(verifier.scores[ids])])
+
+
+def _log(probabilities: FloatArray) -> FloatArray:
+    logs: FloatArray = np.log(np.maximum(probabilities, _TINY))
+    return logs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RuleSettings:
+    """What a rule may need, as `DecodingOptions` and `FusedRule` say."""
+
+    rank: int
+    probability: float
+    fusion: float = 0.5
+    tokens: LabelTokens | None = None
+    head: FloatArray | None = None
+    head_weight: float = 0.0
+
+
+ACCEPTANCE_RULES: dict[str, Callable[[RuleSettings], AcceptanceRule]] = {
+    "rank": lambda s: RankRule(s.rank),
+    "probability": lambda s: ProbabilityRule(s.probability),
+    "typical": lambda s: TypicalRule(s.probability),
+    "greedy": lambda s: GreedyRule(),
+    "fused": lambda s: FusedRule(s.rank, s.fusion, s.tokens, s.head, s.head_weight),
 }
 
 
-def acceptance_rule(name: str, *, rank: int, probability: float) -> AcceptanceRule:
+def acceptance_rule(
+    name: str,
+    *,
+    rank: int,
+    probability: float,
+    fusion: float = 0.5,
+    tokens: LabelTokens | None = None,
+    head: FloatArray | None = None,
+    head_weight: float = 0.0,
+) -> AcceptanceRule:
     """The rule of that name.
 
     Raises:
@@ -103,7 +246,10 @@ def acceptance_rule(name: str, *, rank: int, probability: float) -> AcceptanceRu
     """
     if name not in ACCEPTANCE_RULES:
         raise OptionError(f"there is no acceptance rule {name!r}; choose one of {', '.join(ACCEPTANCE_RULES)}")
-    return ACCEPTANCE_RULES[name](rank, probability)
+    settings = RuleSettings(
+        rank=rank, probability=probability, fusion=fusion, tokens=tokens, head=head, head_weight=head_weight
+    )
+    return ACCEPTANCE_RULES[name](settings)
 
 
 def rank_warning(options: DecodingOptions, vocabulary_size: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ugsd_core.acceptance import rank_warning
 from ugsd_core.acoustic import encode_waveform
+from ugsd_core.budget import BudgetKeeper
 from ugsd_core.decoding import decode
+from ugsd_core.gate import first_threshold, gate_warnings
 from ugsd_core.messages import CaptionStarted, Event, FeaturesReady
 from ugsd_core.options import DecodingOptions
 
@@ -21,16 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Captioner"]
 
+#: Budget keepers held at a time; the one that was not used for longest is forgotten first.
+KEEPERS = 32
+
 
 class Captioner:
     """A drafter, and a link to a verifier unless only the edge is used.
 
-    One caption at a time uses the link; the drafter's weights may be shared.
+    One caption at a time uses the link; the drafter's weights may be shared. Where a budget is set, captions of the
+    same kind share a keeper, so that the budget holds over all of them and not in each.
     """
 
     def __init__(self, drafter: Drafter, link: VerifierLink | None = None) -> None:
         self.drafter = drafter
         self.link = link
+        self._keepers: OrderedDict[tuple[object, ...], BudgetKeeper] = OrderedDict()
 
     @classmethod
     def load(
@@ -51,6 +59,8 @@ class Captioner:
 
         model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
         limit_threads(model)
+        for language in ("en", "zh"):  # now, and not on the clock of the first caption
+            model.emotion_tokens(language)
         return cls(TorchDrafter(model), link)
 
     def warm_up(self) -> None:
@@ -76,6 +86,9 @@ class Captioner:
         started_at = perf_counter()
         info = self.drafter.info
         warning = rank_warning(options, info.vocabulary_size)
+        card = self.drafter.gate_card(options.language)
+        warnings = (*utterance.warnings, *([warning] if warning else []))
+        warnings += gate_warnings(options, card, has_head=self.drafter.has_head)
         yield CaptionStarted(
             0.0,
             utterance.id,
@@ -86,13 +99,31 @@ class Captioner:
             options.to_dict(),
             {"edge": asdict(info)},
             info.vocabulary_size,
-            utterance.warnings + ((warning,) if warning else ()),
+            warnings,
         )
         began = perf_counter()
         code = encode_waveform(utterance.samples, self.drafter.features)
         ended = perf_counter()
         yield FeaturesReady(ended - started_at, (ended - began) * 1e3, code.n_frames, len(code.payload), code.sha256)
-        yield from decode(code, utterance.id, self.drafter, self.link, options, started_at=started_at)
+        keeper = self.budget_keeper(options)
+        yield from decode(code, utterance.id, self.drafter, self.link, options, started_at=started_at, keeper=keeper)
+
+    def budget_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
+        """What keeps the budget of these options; None if there is none to keep, or a promise comes first.
+
+        Scores of one gate in one language, drafted in blocks of one kind, are comparable; other settings may differ.
+        """
+        o = options
+        if o.mode != "ugsd" or o.budget is None or o.promise is not None:
+            return None
+        key = (o.language, o.gate, o.tau, o.budget, o.cut, o.block_length, o.k, o.temperature)
+        keeper = self._keepers.pop(key, None)
+        if keeper is None:
+            keeper = BudgetKeeper(o.budget, first_threshold(o, self.drafter.gate_card(o.language)))
+        self._keepers[key] = keeper
+        if len(self._keepers) > KEEPERS:
+            self._keepers.popitem(last=False)
+        return keeper
 
     def close(self) -> None:
         """End the connection, if there is one."""

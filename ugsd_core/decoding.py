@@ -9,33 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from time import perf_counter
 
 from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.block_length import BlockOutcome, block_length
+from ugsd_core.budget import BudgetKeeper
+from ugsd_core.caption_run import CaptionRun
+from ugsd_core.draft_block import DraftBlock, DraftToken, GateDecision
 from ugsd_core.drafter import Draft, Drafter
-from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierUnavailable, WireError
-from ugsd_core.gate import DraftBlock, DraftToken, GateDecision, gate
+from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, WireError
+from ugsd_core.gate import gate
+from ugsd_core.gate_card import GateCard, edge_posterior
 from ugsd_core.messages import (
     Alternative,
     BlockEscalated,
     BlockJudged,
     BlockKept,
     BlockUnverified,
-    CaptionFinished,
     Event,
-    FinishReason,
-    FrameSent,
     GenerateRequest,
-    OpenRequest,
     PrefillDone,
     TokenDecided,
     TokenDrafted,
     TokenState,
     Verdict,
-    VerifierLost,
-    VerifierReady,
     VerifyRequest,
 )
 from ugsd_core.options import DecodingOptions
@@ -55,6 +54,7 @@ def decode(
     options: DecodingOptions,
     *,
     started_at: float | None = None,
+    keeper: BudgetKeeper | None = None,
 ) -> Iterator[Event]:
     """Write one caption.
 
@@ -65,6 +65,8 @@ def decode(
         link: To the verifier; not touched in edge-only mode, where it may be None.
         options: Who decides, and how.
         started_at: `time.perf_counter` when the utterance was complete; the clock of ``t_s``.
+        keeper: Gives the gate's threshold and takes the finished caption into account; None leaves the threshold to
+            the options and the gate card.
 
     Yields:
         Events from `VerifierReady` (if any) to `CaptionFinished`.
@@ -76,7 +78,8 @@ def decode(
     """
     # A misspelt rule is told at once, not when the first block happens to escalate.
     acceptance_rule(options.acceptance, rank=options.rank, probability=options.probability)
-    run = _Run(code, utterance, drafter, link, options, perf_counter() if started_at is None else started_at)
+    started_at = perf_counter() if started_at is None else started_at
+    run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper)
     try:
         yield from run.cloud() if options.mode == "cloud" else run.edge()
     finally:
@@ -84,92 +87,37 @@ def decode(
 
 
 @dataclass
-class _Run:
-    """State of one caption.
+class _Run(CaptionRun):
+    """One caption.
 
     Attributes:
-        ids: Caption ids committed so far.
-        pieces: Their texts.
+        keeper: Of the budget, if there is one to keep.
+        card: What calibration found for the edge in the caption's language.
         acknowledged: How many of them the verifier is known to hold.
         revision: Verdicts that have changed the caption so far.
+        entropy: Of the last committed token; None if that was the verifier's.
+        drafted, sent: Tokens drafted, and how many of them went to the verifier.
+        scores: What the keeper wants to know of each block.
     """
 
-    code: AcousticCode
-    utterance: str
-    drafter: Drafter
-    link: VerifierLink | None
-    options: DecodingOptions
-    started_at: float
-    ids: list[int] = field(default_factory=list)
-    pieces: list[str] = field(default_factory=list)
+    keeper: BudgetKeeper | None = None
+    card: GateCard | None = None
     acknowledged: int = 0
     revision: int = 0
     sequence: int = 0
     missed: int = 0
-
-    def now(self) -> float:
-        return perf_counter() - self.started_at
-
-    def close(self) -> None:
-        if self.link is not None:
-            self.link.close_utterance(self.utterance)
-
-    # ── Connection ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def frames(self) -> Iterator[Event]:
-        for f in self.link.take_frames() if self.link is not None else ():
-            yield FrameSent(
-                f.at_s - self.started_at,
-                f.direction,
-                f.traffic,
-                f.message,
-                f.payload_bytes,
-                f.wire_bytes,
-                f.contents,
-            )
-
-    def lose(self, reason: str) -> Iterator[Event]:
-        """Go on without the verifier."""
-        yield from self.frames()
-        self.close()
-        self.link = None
-        yield VerifierLost(self.now(), reason)
-
-    def open(self) -> Iterator[Event]:
-        """Shake hands and send the acoustic code; the verifier reads it while the edge drafts."""
-        if self.link is None:
-            raise VerifierUnavailable("no verifier was given; name one with --verifier, or use --mode edge")
-        self.link.take_frames()  # what another caption left behind is not this one's traffic
-        began = perf_counter()
-        info = self.link.connect(self.drafter.info, self.options.to_dict())
-        checkpoint = {
-            "name": info.name,
-            "tokenizer_fingerprint": info.tokenizer_fingerprint,
-            "feature_fingerprint": info.feature_fingerprint,
-            "vocabulary_size": info.vocabulary_size,
-        }
-        yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
-        o = self.options
-        self.link.open(
-            OpenRequest(
-                self.utterance,
-                o.language,
-                o.prompt,
-                self.code,
-                o.acceptance,
-                o.rank,
-                o.probability,
-                o.bonus,
-                o.top_k,
-            )
-        )
-        yield from self.frames()
+    entropy: float | None = None
+    drafted: int = 0
+    sent: int = 0
+    scores: list[tuple[float, int]] = field(default_factory=list)
 
     # ── The loop ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def edge(self) -> Iterator[Event]:
         """Edge-only and UGSD."""
-        chosen_gate = gate(self.options, self.utterance)
+        self.card = self.drafter.gate_card(self.options.language)
+        threshold = None if self.keeper is None else self.keeper.threshold
+        chosen_gate = gate(self.options, self.utterance, card=self.card, threshold=threshold)
         lengths = block_length(self.options)
         if self.options.mode == "ugsd":
             try:
@@ -181,7 +129,7 @@ class _Run:
         else:
             self.link = None
         draft = self.drafter.begin(self.code, self.options, self.utterance)
-        yield PrefillDone(self.now(), "edge", draft.input_tokens, draft.prefill_ms)
+        yield PrefillDone(self.now(), "edge", draft.input_tokens, draft.prefill_ms, draft.label_posterior)
         index = 0
         while not self.finished():
             began = perf_counter()
@@ -190,8 +138,10 @@ class _Run:
                 yield event
                 tokens.append(token)
             draft_ms = (perf_counter() - began) * 1e3
-            block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), "".join(self.pieces))
+            text = "".join(self.pieces)
+            block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), text, self.entropy)
             decision = chosen_gate.decide(block)
+            self.count(block, decision)
             if not decision.escalate:
                 yield from self.keep(block, decision, draft_ms)
                 lengths.observe("kept")
@@ -199,12 +149,20 @@ class _Run:
                 outcome = yield from self.escalate(draft, block, decision, draft_ms)
                 lengths.observe(outcome)
             index += 1
+        if self.keeper is not None and self.link is not None:  # without a verifier nothing could be spent
+            self.keeper.observe(self.scores, self.drafted, self.sent)
         yield from self.finish()
 
     def draft_block(self, draft: Draft, index: int, length: int) -> Iterator[tuple[TokenDrafted, DraftToken]]:
-        """Draft up to ``length`` tokens, fewer at the end of the turn or the maximum length."""
+        """Draft up to ``length`` tokens, fewer at the end of the turn, the maximum length, or where a block is cut."""
         start = len(self.ids)
+        within = False  # an emotion word
         for position in range(start, min(start + length, self.options.max_tokens)):
+            if self.options.cut == "emotion" and position > start:
+                # Looked at before it is drafted, so that the token behind a cut belongs to no block yet.
+                ahead = draft.peek_emotion(self.revision)
+                if (ahead != "continues") if within else (ahead is not None):
+                    return
             token = draft.next(self.revision, last=position == self.options.max_tokens - 1)
             event = TokenDrafted(
                 self.now(), position, self.revision, index, token.token_id, token.text, token.signals, token.top
@@ -212,6 +170,15 @@ class _Run:
             yield event, token
             if token.token_id in self.drafter.end_ids:
                 return
+            within = token.emotion is not None
+
+    def count(self, block: DraftBlock, decision: GateDecision) -> None:
+        """Note a block for the keeper; one that another rule sends would be sent whatever the threshold."""
+        self.drafted += len(block.tokens)
+        if decision.score is not None:
+            self.scores.append((decision.score, len(block.tokens)))
+        elif decision.escalate:
+            self.scores.append((inf, len(block.tokens)))
 
     def keep(self, block: DraftBlock, decision: GateDecision, draft_ms: float) -> Iterator[Event]:
         """Commit a block without the verifier."""
@@ -242,7 +209,12 @@ class _Run:
             return "unverified"
         committed = tuple(self.ids[self.acknowledged :])
         draft_ids = tuple(token.token_id for token in block.tokens)
-        request = VerifyRequest(self.utterance, self.sequence, block.revision, self.acknowledged, committed, draft_ids)
+        posterior = None
+        if self.options.acceptance == "fused":
+            posterior = edge_posterior(block, draft.label_posterior, self.card)
+        request = VerifyRequest(
+            self.utterance, self.sequence, block.revision, self.acknowledged, committed, draft_ids, posterior
+        )
         yield BlockEscalated(
             self.now(),
             block.index,
@@ -258,6 +230,7 @@ class _Run:
             len(committed) + len(draft_ids),
         )
         self.sequence += 1
+        self.sent += len(draft_ids)
         asked = perf_counter()
         try:
             verdict = self.link.judge(request, self.options.deadline_s)
@@ -314,14 +287,16 @@ class _Run:
             self.revision += 1
             text = draft.append(extra, last=end == self.options.max_tokens - 1)
             pairs = verdict.bonus_top if verdict.replacement is None else verdict.judged[-1].top
-            probability = next((p for i, p in pairs if i == extra), None)
+            # A fused rule may name another token than the verifier's best, even one outside its list.
+            rank, probability = next(((n, p) for n, (i, p) in enumerate(pairs, 1) if i == extra), (None, None))
             new_state: TokenState = "bonus" if verdict.replacement is None else "corrected"
             alternatives = draft.alternatives(end, pairs)
             self.ids.append(extra)
             self.pieces.append(text)
+            self.entropy = None
             events.append(
                 TokenDecided(
-                    self.now(), end, self.revision, block.index, extra, text, new_state, 1, probability, alternatives
+                    self.now(), end, self.revision, block.index, extra, text, new_state, rank, probability, alternatives
                 )
             )
         merge_ms = (perf_counter() - began) * 1e3
@@ -334,9 +309,10 @@ class _Run:
             len(block.tokens),
             accepted,
             extra is not None,
-            max(0.0, round_trip_ms - verdict.verify_ms),
+            max(0.0, round_trip_ms - verdict.verify_ms - verdict.queued_ms),
             verdict.verify_ms,
             merge_ms,
+            verdict.queued_ms,
         )
 
     def leave_unverified(self, block: DraftBlock, waited_ms: float, reason: str) -> Iterator[Event]:
@@ -360,6 +336,7 @@ class _Run:
         if state not in ("rejected", "ignored"):
             self.ids.append(token.token_id)
             self.pieces.append(token.text)
+            self.entropy = token.signals.entropy_nats
         return TokenDecided(
             self.now(),
             token.position,
@@ -406,16 +383,3 @@ class _Run:
                 top,
             )
         yield from self.finish()
-
-    # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def finished(self) -> bool:
-        ended = bool(self.ids) and self.ids[-1] in self.drafter.end_ids
-        return ended or len(self.ids) >= self.options.max_tokens
-
-    def finish(self) -> Iterator[Event]:
-        """Close the utterance on the verifier, then say that the caption is final."""
-        self.close()
-        yield from self.frames()
-        reason: FinishReason = "end_of_turn" if self.ids[-1] in self.drafter.end_ids else "max_length"
-        yield CaptionFinished(self.now(), "".join(self.pieces), tuple(self.ids), reason)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
-from ugsd_core.gate import DraftToken
+from ugsd_core.draft_block import DraftToken
+from ugsd_core.gate_card import GateCard, GateCards, read_gate_cards
 from ugsd_core.messages import Alternative, Signals, VerifierInfo
+from ugsd_core.models.emotion_tokens import (
+    COULD_HOLD,
+    EmotionPlace,
+    EmotionText,
+    fuse_labels,
+    label_entropy_nats,
+    normalise_labels,
+)
 from ugsd_core.models.speech_model import CaptionStream, SpeechModel
 from ugsd_core.models.text import CaptionText
 from ugsd_core.options import DecodingOptions
-from ugsd_core.uncertainty import distribution, log_softmax, mutual_information_nats, sample
+from ugsd_core.uncertainty import Distribution, distribution, log_softmax, mutual_information_nats, sample
 
 __all__ = ["Draft", "Drafter", "TorchDraft", "TorchDrafter"]
 
@@ -34,12 +45,22 @@ class Draft(Protocol):
     def prefill_ms(self) -> float:
         """Time of the audio tower and the request."""
 
+    @property
+    def label_posterior(self) -> tuple[float, ...] | None:
+        """What the edge's emotion head makes of the audio: 9 probabilities; None without a head."""
+
     def next(self, revision: int, *, last: bool) -> DraftToken:
         """Draft one more token.
 
         Args:
             revision: Of the caption; seeds sampling together with the position.
             last: The caption may not grow beyond this token.
+        """
+
+    def peek_emotion(self, revision: int) -> EmotionPlace | None:
+        """What the next token, not drafted yet, has to do with an emotion word; None if nothing.
+
+        Its distribution is read for this and kept, so that `next` costs no second forward pass.
         """
 
     def rollback(self, length: int) -> None:
@@ -67,18 +88,34 @@ class Drafter(Protocol):
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
+    @property
+    def has_head(self) -> bool:
+        """Whether it has an emotion head."""
+
     def caption_text(self) -> CaptionText:
         """An empty caption text of its tokenizer."""
+
+    def gate_card(self, language: str) -> GateCard | None:
+        """What calibration found for it in a language; None if it was not calibrated."""
+
+    def prompt_name(self, options: DecodingOptions, utterance: str) -> str | None:
+        """The prompt that both sides use for an utterance; None leaves each side its own."""
 
     def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> Draft:
         """Read the request (prefill)."""
 
 
 class TorchDrafter:
-    """A `SpeechModel` that drafts."""
+    """A `SpeechModel` that drafts.
+
+    Raises:
+        CheckpointError: If the checkpoint's gate card is damaged.
+    """
 
     def __init__(self, model: SpeechModel) -> None:
         self.model = model
+        #: Cards of the checkpoint; may be replaced, as calibration does before it writes new ones.
+        self.gate_cards: GateCards | None = read_gate_cards(model.folder)
 
     @property
     def info(self) -> VerifierInfo:
@@ -95,13 +132,26 @@ class TorchDrafter:
         """Tokens that end a caption."""
         return self.model.end_ids
 
+    @property
+    def has_head(self) -> bool:
+        """Whether it has an emotion head."""
+        return self.model.head is not None
+
     def caption_text(self) -> CaptionText:
         """An empty caption text of its tokenizer."""
         return CaptionText(self.model.token_bytes)
 
+    def gate_card(self, language: str) -> GateCard | None:
+        """What calibration found for it in a language; None if it was not calibrated."""
+        return None if self.gate_cards is None else self.gate_cards.languages.get(language)
+
+    def prompt_name(self, options: DecodingOptions, utterance: str) -> str | None:
+        """The prompt asked for, else the utterance's wording, if the checkpoint knows several."""
+        return self.model.wording(utterance) if options.prompt is None else options.prompt
+
     def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> TorchDraft:
         """Read the request (prefill)."""
-        return TorchDraft(self.model, code, options, utterance)
+        return TorchDraft(self.model, code, options, utterance, self.prompt_name(options, utterance))
 
 
 class TorchDraft:
@@ -111,14 +161,20 @@ class TorchDraft:
     correction costs no forward pass of its own.
     """
 
-    def __init__(self, model: SpeechModel, code: AcousticCode, options: DecodingOptions, utterance: str) -> None:
+    def __init__(
+        self, model: SpeechModel, code: AcousticCode, options: DecodingOptions, utterance: str, prompt: str | None
+    ) -> None:
+        self._emotions = EmotionText(model.emotion_tokens(options.language))
         began = perf_counter()
         self._model = model
         self._options = options
         self._utterance_seed = int(utterance[:8] or "0", 16)
-        self._stream: CaptionStream = model.open(code, options.prompt, options.language)
+        self._stream: CaptionStream = model.open(code, prompt, options.language)
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
+        self._seen: _Next | None = None
+        head = self._stream.label_posterior
+        self.label_posterior = None if head is None else _rounded(head)
         self.prefill_ms = (perf_counter() - began) * 1e3
 
     @property
@@ -128,20 +184,57 @@ class TorchDraft:
 
     def next(self, revision: int, *, last: bool) -> DraftToken:
         """Draft one more token, greedily or by temperature."""
-        pending = self._ids[self._stream.length :]
-        logits = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
+        seen = self._look(revision)
         position = len(self._ids)
-        seen = distribution(logits, self._options.top_k)
-        temperature = self._options.temperature
-        token_id = sample(logits, temperature, self._seed(position, revision)) if temperature else seen.best
-        signals = Signals(
-            entropy_nats=seen.entropy_nats,
-            margin=seen.margin,
-            nll_nats=seen.nll_nats(token_id),
-            mc_dropout_nats=self._mc_dropout_nats(position, revision),
+        signals = self._signals(seen, self._mc_dropout_nats(position, revision))
+        top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.distribution.top[: self._options.top_k])
+        piece = self.append(seen.token_id, last=last)
+        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion)
+
+    def peek_emotion(self, revision: int) -> EmotionPlace | None:
+        """What the next token has to do with an emotion word."""
+        return self._look(revision).emotion
+
+    def _look(self, revision: int) -> _Next:
+        """The next token, read once and kept until something is appended or forgotten."""
+        if self._seen is None or self._seen.revision != revision:
+            pending = self._ids[self._stream.length :]
+            logits = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
+            seen = distribution(logits, self._options.top_k)
+            temperature = self._options.temperature
+            seed = self._seed(len(self._ids), revision)
+            token_id = sample(logits, temperature, seed) if temperature else seen.best
+            self._seen = self._emotion(revision, seen, token_id)
+        return self._seen
+
+    def _emotion(self, revision: int, seen: Distribution, token_id: int) -> _Next:
+        """Look at the labels, where there is anything to look at."""
+        tokens = self._emotions.tokens
+        place = self._emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
+        masses = None
+        if place == "begins" or (place is None and tokens.may_reach(COULD_HOLD, seen.top)):
+            masses = tokens.masses_of(seen)
+            if place is None:
+                place, masses = ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
+        return _Next(revision, seen, token_id, place, masses)
+
+    def _signals(self, seen: _Next, mc_dropout_nats: float | None) -> Signals:
+        of = seen.distribution
+        plain = Signals(of.entropy_nats, of.margin, of.nll_nats(seen.token_id), mc_dropout_nats)
+        if seen.masses is None:
+            return plain
+        labelled = replace(plain, label_mass=_rounded(seen.masses), label_entropy_nats=label_entropy_nats(seen.masses))
+        label = self._emotions.tokens.label_of(seen.token_id) if seen.emotion == "begins" else None
+        if label is None:
+            return labelled
+        text, head = float(normalise_labels(seen.masses)[label]), self._stream.label_posterior
+        fused = text if head is None else float(fuse_labels((seen.masses, 0.5), (head, 0.5))[label])
+        return replace(
+            labelled,
+            head_doubt=None if head is None else 1.0 - float(head[label]),
+            text_doubt=1.0 - text,
+            fused_doubt=1.0 - fused,
         )
-        top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.top[: self._options.top_k])
-        return DraftToken(position, token_id, self.append(token_id, last=last), signals, top)
 
     def _seed(self, position: int, revision: int) -> tuple[int, ...]:
         """Randomness depends on the place in the caption, not on how often something was drawn before."""
@@ -161,16 +254,42 @@ class TorchDraft:
 
     def rollback(self, length: int) -> None:
         """Forget all caption tokens from position ``length`` on."""
+        if length < len(self._ids):
+            self._seen = None
         del self._ids[length:]
         self._text.truncate(length)
+        self._emotions.truncate(length)
         if self._stream.length > length:
             self._stream.truncate(length)
 
     def append(self, token_id: int, *, last: bool) -> str:
         """Take a token and return what it adds to the text."""
+        self._seen = None
         self._ids.append(token_id)
-        return self._text.append(token_id, last=last or token_id in self._model.end_ids)
+        piece = self._text.append(token_id, last=last or token_id in self._model.end_ids)
+        self._emotions.append(token_id, piece)
+        return piece
 
     def alternatives(self, position: int, top: Sequence[tuple[int, float]]) -> tuple[Alternative, ...]:
         """Alternatives with the text they would add at ``position``."""
         return tuple(Alternative(i, self._text.peek(i, position), p) for i, p in top)
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """The token at the next position before it is drafted.
+
+    Attributes:
+        masses: Label masses (9,) where labels are looked at, else None.
+    """
+
+    revision: int
+    distribution: Distribution
+    token_id: int
+    emotion: EmotionPlace | None
+    masses: NDArray[np.float32] | None
+
+
+def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:
+    """Six digits are plenty for a trace."""
+    return tuple(round(p, 6) for p in probabilities.tolist())

@@ -13,6 +13,8 @@ RATIO_DEFINITIONS: dict[str, str] = {
     "exposure_rate": "Caption tokens the verifier has seen, sent along as prefix included, of all caption tokens.",
     "changed_rate": "Caption tokens put there by the verifier (corrected or bonus), of all caption tokens.",
     "useful_escalation_rate": "Sent blocks in which the verifier changed the caption, of all blocks sent.",
+    "meaning_changed_rate": "Sent blocks in which the verifier changed an emotion or a cue's level, not only its "
+    "wording, of all blocks sent.",
     "draft_acceptance_rate": "Accepted tokens, of accepted, rejected and ignored ones; kept blocks stay outside.",
 }
 
@@ -28,7 +30,8 @@ CLOCK_DEFINITIONS: dict[str, str] = {
     "prefill_ms": "Milliseconds in which the model that writes read prompt and audio.",
     "connect_ms": "Milliseconds to reach the verifier and shake hands; none without a connection.",
     "draft_ms": "Milliseconds to draft a block on the edge.",
-    "network_ms": "Milliseconds of a block's round trip less the verifier's own time.",
+    "network_ms": "Milliseconds of a block's round trip less the verifier's own time, waiting there included.",
+    "queued_ms": "Milliseconds a block waited at the verifier: for its reading of prompt and audio, or a free worker.",
     "verify_ms": "Milliseconds of the verifier's forward pass and judgement.",
     "merge_ms": "Milliseconds of rollback and bookkeeping on the edge after a verdict.",
 }
@@ -43,6 +46,7 @@ class Ratios:
     exposure_rate: float | None
     changed_rate: float | None
     useful_escalation_rate: float | None
+    meaning_changed_rate: float | None
     draft_acceptance_rate: float | None
 
 

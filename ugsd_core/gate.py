@@ -2,199 +2,37 @@
 
 A gate sees a finished draft block and says yes or no, with its score, its threshold and one plain sentence. It never
 sees the verifier. Names can be joined with ``+``: the block escalates if any of the gates says so.
+
+Gates that compare a score are in `score_gates` and `meaning_gates`, those that look for content in `content_gates`;
+here are those that do not look, and the registry.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Protocol
 
+from ugsd_core.content_gates import CONTENT_RULES, ContentGate
+from ugsd_core.draft_block import DraftBlock, DraftToken, Gate, GateDecision
 from ugsd_core.errors import OptionError
-from ugsd_core.lexicon import emotion_spans
-from ugsd_core.messages import Alternative, Signals
+from ugsd_core.gate_card import GateCard
+from ugsd_core.meaning_gates import LABEL_SCORES, CalibratedGate, LabelGate, RandomEmotionGate
 from ugsd_core.options import DecodingOptions
+from ugsd_core.score_gates import SCORES, EmotionEntropyGate, InstabilityGate, ScoreGate, TopProbabilityGate
 
-__all__ = ["GATES", "DraftBlock", "DraftToken", "Gate", "GateDecision", "gate"]
-
-
-@dataclass(frozen=True, slots=True)
-class DraftToken:
-    """A drafted token with what the edge knows about it."""
-
-    position: int
-    token_id: int
-    text: str
-    signals: Signals
-    top: tuple[Alternative, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DraftBlock:
-    """A finished block, not decided yet.
-
-    Attributes:
-        text_before: The caption up to the block; a word may begin there and end in the block.
-    """
-
-    index: int
-    revision: int
-    start: int
-    tokens: tuple[DraftToken, ...]
-    text_before: str
-
-    @property
-    def text(self) -> str:
-        """The block's own text."""
-        return "".join(token.text for token in self.tokens)
-
-    def tokens_in(self, spans: Sequence[tuple[int, int]]) -> list[DraftToken]:
-        """The block's tokens that share a character with one of the spans of ``text_before + text``."""
-        ends = list(accumulate((len(token.text) for token in self.tokens), initial=len(self.text_before)))
-        return [
-            token
-            for token, start, end in zip(self.tokens, ends, ends[1:], strict=False)
-            if any(start < span_end and end > span_start for span_start, span_end in spans)
-        ]
-
-
-@dataclass(frozen=True, slots=True)
-class GateDecision:
-    """A gate's answer.
-
-    Attributes:
-        score: The figure that was compared; None for rules without one.
-        threshold: What it was compared with.
-        trigger_position: The token that decided, if a single one did.
-        reason: One plain sentence.
-    """
-
-    escalate: bool
-    reason: str
-    score: float | None = None
-    threshold: float | None = None
-    trigger_position: int | None = None
-
-
-class Gate(Protocol):
-    """Decides whether a block goes to the verifier."""
-
-    def decide(self, block: DraftBlock) -> GateDecision:
-        """Judge a block of at least one token."""
-
-
-# ── Gates that compare a score ────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreGate:
-    """Escalates when the largest score of a token in the block exceeds the threshold.
-
-    Attributes:
-        name: The score's name for people.
-        score: Score of one token, larger for less sure.
-        tau: The threshold.
-    """
-
-    name: str
-    score: Callable[[Signals], float]
-    tau: float
-
-    def decide(self, block: DraftBlock) -> GateDecision:
-        """Compare the block's highest score with τ."""
-        return self.decide_tokens(block.tokens, "its highest")
-
-    def decide_tokens(self, tokens: Sequence[DraftToken], which: str) -> GateDecision:
-        """Compare the highest score among some tokens with τ."""
-        worst = max(tokens, key=lambda token: self.score(token.signals))
-        value = self.score(worst.signals)
-        escalate = value > self.tau
-        verb = "passed" if escalate else "stayed within"
-        reason = f"{which} {self.name}, {value:.2f} at “{worst.text.strip() or '⏎'}”, {verb} τ = {self.tau:.2f}"
-        return GateDecision(escalate, reason, value, self.tau, worst.position)
-
-
-def _mc_dropout(signals: Signals) -> float:
-    if signals.mc_dropout_nats is None:
-        raise OptionError("the mc_dropout gate needs dropout samples; set --mc-dropout-samples to 8, say")
-    return signals.mc_dropout_nats
-
-
-SCORES: dict[str, tuple[str, Callable[[Signals], float]]] = {
-    "entropy": ("entropy", lambda s: s.entropy_nats),
-    # A *small* margin is unsure; 1 − margin turns it so that larger is less sure, like the others.
-    "margin": ("1 − margin", lambda s: 1.0 - s.margin),
-    "nll": ("negative log-likelihood", lambda s: s.nll_nats),
-    "mc_dropout": ("dropout disagreement", _mc_dropout),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class EmotionEntropyGate:
-    """Escalates when the edge is unsure of an emotion word it drafted; every other word stays.
-
-    Wording differs a hundred times where meaning differs once, so only the tokens of words in the emotion tables are
-    scored.
-    """
-
-    language: str
-    inner: ScoreGate
-
-    def decide(self, block: DraftBlock) -> GateDecision:
-        """Compare the highest entropy among the block's emotion-word tokens with τ."""
-        spans = [(a, b) for a, b, _ in emotion_spans(block.text_before + block.text, self.language)]
-        tokens = block.tokens_in(spans)
-        if not tokens:
-            return GateDecision(False, "it holds no emotion word", None, self.inner.tau)
-        return self.inner.decide_tokens(tokens, "the emotion word's")
-
-
-# ── Content rules ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-Spans = Sequence[tuple[int, int]]
-_DIGITS = re.compile(r"\d+|[零〇一二三四五六七八九十百千万亿两]+(?=[个位次分秒年月日岁点时])")
-_DATES = re.compile(
-    r"\b(?:January|February|March|April|May|June|July|August|September|October|November|December|"
-    r"Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b|\b\d{1,4}[-/.]\d{1,2}(?:[-/.]\d{1,4})?\b|"
-    r"(?:\d+|[〇一二三四五六七八九十]+)[年月日号]|星期[一二三四五六日天]"
-)
-# A capitalised English word that does not begin a sentence. Chinese has no capitals: no rule, said in the docs.
-_NAMES = re.compile(r"(?<=[\w,;:] )(?!I\b)[A-Z][a-z]+")
-
-
-def _matches(pattern: re.Pattern[str]) -> Callable[[str, str], Spans]:
-    return lambda text, _language: [match.span() for match in pattern.finditer(text)]
-
-
-CONTENT_RULES: dict[str, tuple[str, Callable[[str, str], Spans]]] = {
-    "digits": ("a number", _matches(_DIGITS)),
-    "dates": ("a date", _matches(_DATES)),
-    "names": ("a name", _matches(_NAMES)),
-    "emotion_words": ("an emotion word", lambda text, lang: [(a, b) for a, b, _ in emotion_spans(text, lang)]),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ContentGate:
-    """Escalates when the block holds (part of) what one of its rules looks for, however sure the edge was."""
-
-    rules: tuple[str, ...]
-    language: str
-
-    def decide(self, block: DraftBlock) -> GateDecision:
-        """Look for content in the caption so far; only what reaches into the block counts."""
-        text = block.text_before + block.text
-        for rule in self.rules:
-            what, find = CONTENT_RULES[rule]
-            tokens = block.tokens_in(find(text, self.language))
-            if tokens:
-                found = "".join(token.text for token in tokens).strip()
-                return GateDecision(True, f"it holds {what}, “{found}”", trigger_position=tokens[0].position)
-        names = " or ".join(CONTENT_RULES[rule][0] for rule in self.rules)
-        return GateDecision(False, f"it does not hold {names}")
+__all__ = [
+    "GATES",
+    "THRESHOLD_GATES",
+    "DraftBlock",
+    "DraftToken",
+    "Gate",
+    "GateContext",
+    "GateDecision",
+    "first_threshold",
+    "gate",
+    "gate_warnings",
+]
 
 
 # ── Gates that do not look ────────────────────────────────────────────────────────────────────────────────────────
@@ -250,45 +88,165 @@ class AnyGate:
 
 # ── Registry ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-GateFactory = Callable[[DecodingOptions, str], Gate]
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """What a gate may be made from.
+
+    Attributes:
+        options: Settings of the caption.
+        utterance: Id of the utterance, for the random gates.
+        card: What calibration found for this edge and language; None for a checkpoint without a card.
+        threshold: What a score must exceed, in place of τ or the card's; None leaves those in force.
+    """
+
+    options: DecodingOptions
+    utterance: str = ""
+    card: GateCard | None = None
+    threshold: float | None = None
+
+    def threshold_of(self, name: str) -> float:
+        """What the score of a gate must exceed."""
+        return _own_threshold(name, self.options, self.card) if self.threshold is None else self.threshold
+
+
+GateFactory = Callable[[GateContext], Gate]
+
+
+def _own_threshold(name: str, options: DecodingOptions, card: GateCard | None) -> float:
+    """Threshold of a gate by the options and the card alone."""
+    if name == "calibrated" and card is not None:
+        return card.threshold_for(promise=options.promise, budget=options.budget)
+    return 1.0 - options.tau if name == "bild" else options.tau
 
 
 def _score_gate(name: str) -> GateFactory:
     label, score = SCORES[name]
-    return lambda options, _utterance: ScoreGate(label, score, options.tau)
+    return lambda context: ScoreGate(label, score, context.threshold_of(name))
+
+
+def _label_gate(name: str) -> GateFactory:
+    label, score = LABEL_SCORES[name]
+    return lambda context: LabelGate(label, score, context.threshold_of(name))
 
 
 def _content_gate(*rules: str) -> GateFactory:
-    return lambda options, _utterance: ContentGate(rules, options.language)
+    return lambda context: ContentGate(rules, context.options.language)
 
 
-#: Gate factories by name; each takes the options and the utterance's id.
-GATES: dict[str, GateFactory] = {
+def _emotion_entropy(context: GateContext) -> Gate:
+    tau = context.threshold_of("emotion_entropy")
+    return EmotionEntropyGate(context.options.language, ScoreGate(*SCORES["entropy"], tau))
+
+
+def _calibrated(context: GateContext) -> Gate:
+    if context.card is None:
+        return _emotion_entropy(context)
+    return CalibratedGate(context.card, context.threshold_of("calibrated"))
+
+
+def _random(context: GateContext) -> RandomGate:
+    return RandomGate(context.options.escalation_probability, context.options.seed, context.utterance)
+
+
+#: Gates that compare a score with a threshold, by name: those that a budget can steer.
+_THRESHOLD_GATES: dict[str, GateFactory] = {
     **{name: _score_gate(name) for name in SCORES},
-    "emotion_entropy": lambda o, _u: EmotionEntropyGate(o.language, ScoreGate(*SCORES["entropy"], o.tau)),
+    "emotion_entropy": _emotion_entropy,
+    **{name: _label_gate(name) for name in LABEL_SCORES},
+    "calibrated": _calibrated,
+    "instability": lambda context: InstabilityGate(context.threshold_of("instability")),
+    "bild": lambda context: TopProbabilityGate(context.threshold_of("bild")),
+}
+THRESHOLD_GATES: tuple[str, ...] = tuple(_THRESHOLD_GATES)
+
+#: Gate factories by name.
+GATES: dict[str, GateFactory] = {
+    **_THRESHOLD_GATES,
     **{name: _content_gate(name) for name in CONTENT_RULES},
     "content": _content_gate(*CONTENT_RULES),
-    "random": lambda o, utterance: RandomGate(o.escalation_probability, o.seed, utterance),
-    "never": lambda _o, _u: ConstantGate(False),
-    "always": lambda _o, _u: ConstantGate(True),
+    "random": _random,
+    "random_emotion": lambda context: RandomEmotionGate(_random(context)),
+    "never": lambda _context: ConstantGate(False),
+    "always": lambda _context: ConstantGate(True),
 }
 
 
-def gate(options: DecodingOptions, utterance: str) -> Gate:
+def _names(options: DecodingOptions) -> list[str]:
+    """The gates that options name; edge-only mode is the loop with the gate *never*."""
+    return ["never"] if options.mode == "edge" else [name.strip() for name in options.gate.split("+")]
+
+
+def gate(
+    options: DecodingOptions, utterance: str = "", *, card: GateCard | None = None, threshold: float | None = None
+) -> Gate:
     """The gate that the options name; edge-only mode is the loop with the gate *never*.
 
     Args:
         options: ``gate`` and what the gates read from the rest.
-        utterance: Id of the utterance, for the random gate.
+        utterance: Id of the utterance, for the random gates.
+        card: What calibration found for this edge and language, for the gate *calibrated*.
+        threshold: What a score must exceed, in place of τ or the card's: how a budget is kept.
 
     Raises:
-        OptionError: If there is no such gate, or it lacks a setting it needs.
+        OptionError: If there is no such gate, it lacks a setting it needs, or has one it can't follow.
     """
-    names = ["never"] if options.mode == "edge" else [name.strip() for name in options.gate.split("+")]
+    names = _names(options)
+    _check(options, names)
+    context = GateContext(options, utterance, card, threshold)
+    gates = tuple(GATES[name](context) for name in names)
+    return gates[0] if len(gates) == 1 else AnyGate(gates)
+
+
+def _check(options: DecodingOptions, names: list[str]) -> None:
     for name in names:
         if name not in GATES:
             raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {', '.join(GATES)}")
     if "mc_dropout" in names and options.mc_dropout_samples == 0:
         raise OptionError("the mc_dropout gate needs dropout samples; set --mc-dropout-samples to 8, say")
-    gates = tuple(GATES[name](options, utterance) for name in names)
-    return gates[0] if len(gates) == 1 else AnyGate(gates)
+    if "bild" in names and options.tau > 1.0:
+        raise OptionError(f"the bild gate compares a probability with τ, so τ must lie in 0…1, not {options.tau}")
+    if options.mode != "ugsd":
+        return
+    scored = [name for name in names if name in THRESHOLD_GATES]
+    if options.budget is not None and len(scored) != 1:
+        raise OptionError(
+            f"a budget steers one threshold, but the gate {options.gate!r} has {len(scored)}; choose one gate of "
+            f"{', '.join(THRESHOLD_GATES)}, alone or joined with content rules"
+        )
+    if options.promise is not None and "calibrated" not in names:
+        raise OptionError(f"only the gate 'calibrated' can keep a promise, not {options.gate!r}")
+
+
+def first_threshold(options: DecodingOptions, card: GateCard | None) -> float:
+    """What a score must exceed before any caption has told more: the start of a budget keeper.
+
+    Args:
+        options: A gate that compares a score, τ, and the budget.
+        card: For the gate *calibrated*; without one it goes by τ.
+    """
+    name = next((entry for entry in _names(options) if entry in THRESHOLD_GATES), "")
+    return _own_threshold(name, options, card)
+
+
+def gate_warnings(options: DecodingOptions, card: GateCard | None, *, has_head: bool) -> tuple[str, ...]:
+    """Plain sentences where a gate can't do what its name says on this checkpoint.
+
+    Args:
+        options: The settings.
+        card: Of the edge checkpoint, for the caption's language.
+        has_head: Whether the edge checkpoint has an emotion head.
+    """
+    names = _names(options) if options.mode == "ugsd" else []
+    found = []
+    if "calibrated" in names and card is None:
+        text = (
+            f"This edge has no gate card for {options.language!r}, so the entropy of emotion words decides, with τ = "
+        )
+        text += f"{options.tau:g}" if options.budget is None else f"{options.tau:g} at first"
+        found.append(text + (", and no promise can be kept." if options.promise is not None else "."))
+    elif options.promise is not None and card is not None and not card.can_promise(options.promise):
+        found.append(f"The gate card can't promise α = {options.promise:g}, so every emotion position is sent.")
+    if "head_doubt" in names and not has_head:
+        found.append("This edge has no emotion head, so the gate head_doubt sends nothing.")
+    return tuple(found)

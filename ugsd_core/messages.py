@@ -78,19 +78,33 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """How unsure a draft was, over the full shared vocabulary.
+    """How unsure a draft was, over the full shared vocabulary, and at an emotion position over the labels.
+
+    Labels are looked at where the drafted token begins an emotion word, or where words of emotion have a probability
+    of at least 0.2 together; elsewhere those figures are None. A *doubt* is 1 − the probability of the label that the
+    drafted token names, so it is None where it names none.
 
     Attributes:
         entropy_nats: Shannon entropy of the draft distribution.
         margin: Probability of the best token less that of the second best.
         nll_nats: Negative log-likelihood of the drafted token.
         mc_dropout_nats: Mutual information over dropout samples; None when not asked for.
+        label_mass: The draft's probability added up over the words of each label (9 values, `EMOTION_LABELS`).
+        label_entropy_nats: Entropy over labels of those masses, normalised: *semantic entropy*.
+        head_doubt: Doubt of the edge's emotion head, which heard the audio alone; None without a head.
+        text_doubt: Doubt of the draft: its label masses, normalised.
+        fused_doubt: Doubt of both: normalised geometric mean of head and text; the text's alone without a head.
     """
 
     entropy_nats: float
     margin: float
     nll_nats: float
     mc_dropout_nats: float | None = None
+    label_mass: tuple[float, ...] | None = None
+    label_entropy_nats: float | None = None
+    head_doubt: float | None = None
+    text_doubt: float | None = None
+    fused_doubt: float | None = None
 
 
 # ── Start of a caption ────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,6 +179,7 @@ class PrefillDone:
         side: Whose prefill; the verifier's in cloud-only mode, else the edge's.
         input_tokens: Prompt tokens, audio placeholders included.
         prefill_ms: Audio tower and prompt; feature extraction is its own figure.
+        label_posterior: What the edge's emotion head makes of the audio (9 values); None without one.
     """
 
     kind: ClassVar[str] = "prefill_done"
@@ -172,6 +187,7 @@ class PrefillDone:
     side: Literal["edge", "verifier"]
     input_tokens: int
     prefill_ms: float
+    label_posterior: tuple[float, ...] | None = None
 
 
 # ── Tokens and blocks ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,9 +289,10 @@ class BlockJudged:
     Attributes:
         accepted: Leading tokens of the block that passed.
         changed: Whether the caption's ids differ from the draft (a replacement or a bonus token).
-        network_ms: Round trip less the verifier's own time.
+        network_ms: Round trip less the verifier's own time, waiting included.
         verify_ms: The verifier's forward pass and judgement.
         merge_ms: Rollback and bookkeeping on the edge.
+        queued_ms: Wait at the verifier before that: for its prefill (first block), or for a free worker.
     """
 
     kind: ClassVar[str] = "block_judged"
@@ -289,6 +306,7 @@ class BlockJudged:
     network_ms: float
     verify_ms: float
     merge_ms: float
+    queued_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +336,7 @@ class FrameSent:
         payload_bytes: The frame's content without padding.
         wire_bytes: The frame as sent, padding included; WebSocket and TCP headers are not counted.
         contents: What the frame holds, in plain words.
+        posterior_bytes: How much of the payload is the edge's label posterior.
     """
 
     kind: ClassVar[str] = "frame_sent"
@@ -328,6 +347,7 @@ class FrameSent:
     payload_bytes: int
     wire_bytes: int
     contents: str
+    posterior_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,7 +392,7 @@ class OpenRequest:
     Attributes:
         utterance: Name of the utterance within the session.
         prompt: Prompt name; None is the verifier's own default.
-        acceptance, rank, probability, bonus, top_k: As in `DecodingOptions`.
+        acceptance, rank, probability, bonus, top_k, fusion: As in `DecodingOptions`.
     """
 
     utterance: str
@@ -384,6 +404,7 @@ class OpenRequest:
     probability: float
     bonus: bool
     top_k: int
+    fusion: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +417,8 @@ class VerifyRequest:
         base: Position of the first id of ``committed``; the verifier forgets whatever it holds from there on.
         committed: Ids committed since the last verdict the edge merged.
         draft: The block, 1…64 ids.
+        posterior: The edge's probabilities of the nine emotion labels, as `ugsd_core.posterior.quantise` gives them
+            (0…255, the largest is 255); only for the *fused* rule and a block that holds an emotion position.
     """
 
     utterance: str
@@ -404,6 +427,7 @@ class VerifyRequest:
     base: int
     committed: tuple[int, ...]
     draft: tuple[int, ...]
+    posterior: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,11 +450,12 @@ class Verdict:
 
     Attributes:
         accepted: Leading draft tokens that passed.
-        replacement: The verifier's choice in place of the first that failed; None if all passed.
+        replacement: What the rule puts in place of the first that failed; None if all passed.
         bonus: The verifier's next token after a fully accepted block; None unless asked for and available.
         judged: One entry a judged token: the accepted ones and the rejected one.
         bonus_top: The verifier's best tokens at the bonus position.
         verify_ms: Time of the forward pass and the judgement.
+        queued_ms: Time the request waited at the verifier before that: for the prefill, or for a free worker.
     """
 
     sequence: int
@@ -441,6 +466,7 @@ class Verdict:
     judged: tuple[Judgement, ...]
     bonus_top: tuple[tuple[int, float], ...]
     verify_ms: float
+    queued_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,6 +514,7 @@ class FrameRecord:
     payload_bytes: int
     wire_bytes: int
     contents: str
+    posterior_bytes: int = 0
 
 
 Event = (
@@ -528,7 +555,9 @@ def event_from_dict(record: dict[str, Any]) -> Event:
     try:
         for key, value in values.items():
             if key == "signals":
-                values[key] = Signals(**value)
+                # JSON knows lists alone.
+                read: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(value).items()}
+                values[key] = Signals(**read)
             elif key == "top":
                 values[key] = tuple(Alternative(**entry) for entry in value)
             elif isinstance(value, list):

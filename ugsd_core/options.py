@@ -20,10 +20,17 @@ class DecodingOptions:
         language: Language of the caption, ``"en"`` or ``"zh"``.
         prompt: Name of the prompt; None means the one each checkpoint names as its own.
         gate: Name of a gate, or several joined with ``+`` (a block escalates if any of them says so).
-        tau: Threshold of the gates that compare a score (entropy, NLL and MC-dropout in nats; margin in 0…1).
+        tau: Threshold of the gates that compare a score (entropies, NLL and MC-dropout in nats; margin, doubts and
+            *bild*'s probability in 0…1).
+        budget: Wanted transmission rate ρ in 0…1 in place of a fixed threshold; None leaves that in force.
+        promise: α in 0…1 of the gate *calibrated*: in at most this share of the captions stays an emotion that the
+            verifier would have changed. Comes before a budget.
+        cut: ``"emotion"`` ends a block before an emotion position and makes that word a block of its own, ``"none"``
+            does not.
         acceptance: Name of an acceptance rule.
         rank: r of the *rank* rule: a token passes within the verifier's r best.
         probability: p of the *probability* rule, ε of the *typical* rule.
+        fusion: Of the *fused* rule: weight of the verifier's label probabilities; the edge's have the rest.
         block_length: ``"fixed"`` or ``"adaptive"`` (the paper's three levels).
         k: Tokens in a block; k0 of the adaptive rule.
         k_short: Adaptive: after a corrected block.
@@ -43,9 +50,13 @@ class DecodingOptions:
     prompt: str | None = None
     gate: str = "entropy"
     tau: float = 1.0
+    budget: float | None = None
+    promise: float | None = None
+    cut: str = "none"
     acceptance: str = "rank"
     rank: int = 1
     probability: float = 0.3
+    fusion: float = 0.5
     block_length: str = "fixed"
     k: int = 4
     k_short: int = 2
@@ -67,8 +78,13 @@ class DecodingOptions:
         check(self.mode in ("ugsd", "edge", "cloud"), f"mode is 'ugsd', 'edge' or 'cloud', not {self.mode!r}")
         check(self.language in ("en", "zh"), f"captions are written in 'en' or 'zh', not {self.language!r}")
         check(0.0 <= self.tau < float("inf"), f"tau must be a number of at least 0, not {self.tau}")
+        for name in ("budget", "promise"):
+            share = getattr(self, name)
+            check(share is None or 0.0 <= share <= 1.0, f"{name} must lie in 0…1, not {share}")
+        check(self.cut in ("none", "emotion"), f"cut is 'none' or 'emotion', not {self.cut!r}")
         check(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
         check(0.0 < self.probability <= 1.0, f"probability must lie in (0, 1], not {self.probability}")
+        check(0.0 <= self.fusion <= 1.0, f"fusion must lie in 0…1, not {self.fusion}")
         lengths = ("fixed", "adaptive")
         check(self.block_length in lengths, f"block length is 'fixed' or 'adaptive', not {self.block_length!r}")
         for name in ("k", "k_short", "k_long"):
@@ -118,8 +134,12 @@ PRESETS: dict[str, DecodingOptions] = {
 #: One sentence a setting, shown as help by the command line and the page.
 SETTING_HELP: dict[str, str] = {
     "tau": "A block is sent when its score passes τ: entropy, NLL or dropout disagreement in nats, or 1 − margin.",
+    "budget": "How much of the draft may be sent, as a share of its tokens; the gate's threshold follows the speakers.",
+    "promise": "In at most this share of the captions stays an emotion that the verifier would have changed.",
+    "cut": "End a block before a word of emotion, so that such a word is sent alone.",
     "rank": "A drafted token passes when it is among the verifier's r best.",
     "probability": "A drafted token passes when the verifier gives it at least this probability.",
+    "fusion": "How much the verifier's own view of the emotion counts against the edge's: 1 is the verifier alone.",
     "k": "Tokens drafted before the gate looks at them.",
 }
 

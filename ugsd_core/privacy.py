@@ -3,6 +3,10 @@
 A pure fold over `FrameSent` events. There is no class of traffic for waveforms, and no message that could carry one:
 ``waveform_bytes`` is what stayed here. A mel code can be turned back into intelligible speech by a vocoder, so the
 claim is "no waveform was sent", never "nothing about the voice was sent".
+
+With *fused* acceptance, token ids of an emotion word take the edge's view of the emotion along: nine label
+probabilities of one byte each. They share the frame of the ids, and are counted once more by themselves, since what
+somebody felt is more personal than which words were drafted.
 """
 
 from __future__ import annotations
@@ -40,11 +44,13 @@ class Ledger:
         waveform_bytes: The speech as 16-bit PCM, which was kept on this device.
         rows: One for each direction and class that occurred, up first.
         contents: What the frames that went up held, in plain words, with how often; in order of first occurrence.
+        posterior_bytes: How much of what went up was the edge's label posterior, nine bytes each time.
     """
 
     waveform_bytes: int = 0
     rows: tuple[Row, ...] = ()
     contents: tuple[tuple[str, int], ...] = ()
+    posterior_bytes: int = 0
 
     def _sum(self, direction: str, unit: Literal["payload_bytes", "wire_bytes", "frames"]) -> int:
         return sum(getattr(row, unit) for row in self.rows if row.direction == direction)
@@ -90,6 +96,8 @@ class Ledger:
         sent = tuple(
             f"Sent: {what}." if times == 1 else f"Sent {times} times: {what}." for what, times in self.contents
         ) or ("Nothing was sent.",)
+        if self.posterior_bytes:
+            sent += (f"Of this, the edge's probabilities of nine emotions: {_size(self.posterior_bytes)}.",)
         if not self.waveform_bytes:
             return sent
         return (*sent, f"Kept on this device: the waveform, {_size(self.waveform_bytes)}.")
@@ -102,6 +110,7 @@ class Ledger:
             "up_wire_bytes": self.up_wire_bytes,
             "down_payload_bytes": self.down_payload_bytes,
             "down_wire_bytes": self.down_wire_bytes,
+            "posterior_bytes": self.posterior_bytes,
             "frames_up": self.frames_up,
             "frames_down": self.frames_down,
             "sent_ratio": self.sent_ratio,
@@ -138,7 +147,8 @@ def add_frame(ledger: Ledger, frame: FrameSent) -> Ledger:
     if frame.direction == "up":
         contents[frame.contents] = contents.get(frame.contents, 0) + 1
     ordered = tuple(sorted(rows.values(), key=lambda entry: _ORDER[entry.direction, entry.traffic]))
-    return Ledger(ledger.waveform_bytes, ordered, tuple(contents.items()))
+    posterior_bytes = ledger.posterior_bytes + (frame.posterior_bytes if frame.direction == "up" else 0)
+    return Ledger(ledger.waveform_bytes, ordered, tuple(contents.items()), posterior_bytes)
 
 
 def fold(events: Iterable[Event], ledger: Ledger = EMPTY) -> Ledger:

@@ -13,10 +13,10 @@ from typing import Any
 
 from ugsd_core.errors import TraceError
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
+from ugsd_core.meaning import changed_meanings
 from ugsd_core.messages import (
     COMMITTED_STATES,
     DRAFTED_STATES,
-    Alternative,
     BlockEscalated,
     BlockJudged,
     BlockKept,
@@ -30,11 +30,11 @@ from ugsd_core.messages import (
     PrefillDone,
     TokenDecided,
     TokenDrafted,
-    TokenState,
     VerifierLost,
     VerifierReady,
 )
 from ugsd_core.privacy import EMPTY, fold
+from ugsd_core.records import BlockRecord, TokenRecord
 
 __all__ = [
     "CLOCK_DEFINITIONS",
@@ -51,79 +51,14 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRecord:
-    """A token and everything known about it.
-
-    Attributes:
-        text: What it adds to the text; empty for the end of the turn and while a character is incomplete.
-        state: ``"drafted"`` only if the stream ended before the token was decided.
-        entropy_nats, margin, nll_nats, mc_dropout_nats: Of the draft; None for a token the edge did not draft.
-        rank, probability: Under the verifier; None if it was not judged.
-        draft_top, verifier_top: Best tokens of either side at this position, best first.
-        drafted_s, decided_s: Times on the caption's clock.
-    """
-
-    id: int
-    text: str
-    position: int
-    revision: int
-    block: int
-    state: TokenState
-    entropy_nats: float | None = None
-    margin: float | None = None
-    nll_nats: float | None = None
-    mc_dropout_nats: float | None = None
-    rank: int | None = None
-    probability: float | None = None
-    draft_top: tuple[Alternative, ...] = ()
-    verifier_top: tuple[Alternative, ...] = ()
-    drafted_s: float | None = None
-    decided_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRecord:
-    """What became of a block. Times that were not measured for it are None.
-
-    Attributes:
-        length: Drafted tokens.
-        outcome: ``"kept"``, ``"judged"``, ``"unverified"``, or ``"open"`` if the stream ended before.
-        escalated: Whether it really was sent.
-        accepted: Leading tokens that passed; None if it was not judged.
-        changed: Whether the verdict changed the caption's ids; None if it was not judged.
-        reason: Why the gate decided so.
-        failure: Why no verdict came; None unless the block is unverified.
-        waited_ms: How long an unverified block waited in vain.
-    """
-
-    block: int
-    start: int
-    length: int
-    outcome: str = "open"
-    escalated: bool = False
-    score: float | None = None
-    threshold: float | None = None
-    trigger_position: int | None = None
-    reason: str = ""
-    ids_sent: int = 0
-    accepted: int | None = None
-    changed: bool | None = None
-    draft_ms: float | None = None
-    network_ms: float | None = None
-    verify_ms: float | None = None
-    merge_ms: float | None = None
-    waited_ms: float | None = None
-    failure: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class CaptionResult:
     """A caption and how it came about.
 
     Attributes:
         finish_reason: None if the stream ended before the caption did.
         tokens: Every token, in the order of decision; tokens never decided come last.
-        counts: Tokens by state, and ``drafted``, ``caption``, ``blocks``, ``escalations``, ``blocks_changed``.
+        counts: Tokens by state, and ``drafted``, ``caption``, ``blocks``, ``escalations``, ``blocks_changed``,
+            ``meanings_changed``.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
     """
@@ -156,7 +91,7 @@ class CaptionResult:
         record = asdict(self)
         counts = record.pop("counts")
         record["ratios"] |= {"counts": counts, "definitions": dict(RATIO_DEFINITIONS)}
-        per_block = ("block", "draft_ms", "network_ms", "verify_ms", "merge_ms")
+        per_block = ("block", "draft_ms", "network_ms", "queued_ms", "verify_ms", "merge_ms")
         record["clocks"] |= {
             "blocks": [{name: block[name] for name in per_block} for block in record["blocks"]],
             "definitions": dict(CLOCK_DEFINITIONS),
@@ -248,7 +183,7 @@ class ResultBuilder:
                 gate = _pick(event, "score", "threshold", "draft_ms", "reason", "trigger_position", "ids_sent")
                 changes = {"escalated": True, **gate}
             case BlockJudged():
-                times = _pick(event, "network_ms", "verify_ms", "merge_ms")
+                times = _pick(event, "network_ms", "queued_ms", "verify_ms", "merge_ms")
                 changes = {"outcome": "judged", **_pick(event, "accepted", "changed"), **times}
             case BlockUnverified():
                 changes = {"outcome": "unverified", "waited_ms": event.waited_ms, "failure": event.reason}
@@ -270,7 +205,11 @@ class ResultBuilder:
         ]
         tokens = (*self._decided, *undecided)
         committed = [token for token in tokens if token.state in COMMITTED_STATES]
-        blocks = tuple(self._blocks[number] for number in sorted(self._blocks))
+        meanings = changed_meanings(tokens, started.language)
+        blocks = tuple(
+            block if block.changed is None else replace(block, meaning_changed=number in meanings)
+            for number, block in sorted(self._blocks.items())
+        )
         counts = self._counts(tokens, blocks)
         checkpoints = dict(started.checkpoints)
         if self._connected is not None:
@@ -303,6 +242,7 @@ class ResultBuilder:
         counts["blocks"] = len(blocks) if self._n_drafted else 0
         counts["escalations"] = sum(block.escalated for block in blocks)
         counts["blocks_changed"] = sum(block.escalated and block.changed is True for block in blocks)
+        counts["meanings_changed"] = sum(block.escalated and block.meaning_changed is True for block in blocks)
         return counts
 
     def _clocks(self, committed: list[TokenRecord]) -> Clocks:
@@ -363,6 +303,7 @@ def _ratios(tokens: tuple[TokenRecord, ...], blocks: tuple[BlockRecord, ...], co
         exposure_rate=ratio(seen, len(committed)),
         changed_rate=ratio(counts["corrected"] + counts["bonus"], len(committed)),
         useful_escalation_rate=ratio(counts["blocks_changed"], counts["escalations"]),
+        meaning_changed_rate=ratio(counts["meanings_changed"], counts["escalations"]),
         draft_acceptance_rate=ratio(counts["accepted"], judged),
     )
 

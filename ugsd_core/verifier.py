@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ugsd_core.acceptance import AcceptanceRule, acceptance_rule
+from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, ProtocolError
 from ugsd_core.messages import (
     FrameRecord,
@@ -25,6 +25,7 @@ from ugsd_core.messages import (
     VerifyRequest,
 )
 from ugsd_core.models.prompts import Language
+from ugsd_core.posterior import is_posterior
 from ugsd_core.uncertainty import Distribution, distribution, sample
 
 if TYPE_CHECKING:
@@ -158,14 +159,29 @@ class TorchVerifier:
 
     The model is read-only and shared by all utterances; each utterance has its own key-value cache. Forward passes
     of different utterances may run in different threads.
+
+    Args:
+        head_weight: How much the checkpoint's own emotion head counts in *fused* acceptance, 0…1; no effect on other
+            rules, or without a head.
+
+    Raises:
+        OptionError: If the weight lies outside 0…1.
     """
 
-    def __init__(self, model: SpeechModel) -> None:
+    def __init__(self, model: SpeechModel, *, head_weight: float = 0.0) -> None:
+        if not 0.0 <= head_weight <= 1.0:
+            raise OptionError(f"the verifier's head weight must lie in 0…1, not {head_weight}")
         self.model = model
+        self.head_weight = head_weight
 
     @classmethod
     def load(
-        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
+        cls,
+        checkpoint: str | Path | None = None,
+        *,
+        device: str = "cpu",
+        dtype: str = "float32",
+        head_weight: float = 0.0,
     ) -> TorchVerifier:
         """Load a checkpoint (None: the embedded verifier).
 
@@ -176,7 +192,7 @@ class TorchVerifier:
 
         model = load_speech_model(checkpoint or default_checkpoint("verifier"), device=device, dtype=dtype)
         limit_threads(model)
-        return cls(model)
+        return cls(model, head_weight=head_weight)
 
     @property
     def info(self) -> VerifierInfo:
@@ -190,8 +206,7 @@ class TorchVerifier:
             ProtocolError: If the code does not fit the checkpoint, or an option has no meaning.
         """
         try:
-            rule = acceptance_rule(request.acceptance, rank=request.rank, probability=request.probability)
-            return TorchVerifierUtterance(self.model, request, rule)
+            return TorchVerifierUtterance(self.model, request, self.head_weight)
         except (OptionError, CheckpointError) as error:
             raise ProtocolError(str(error), "bad_open") from error
 
@@ -201,41 +216,59 @@ class TorchVerifierUtterance:
 
     Its stream holds the request and every caption token that both sides agree on; a replacement or bonus token comes
     back from the edge as committed with the next block.
+
+    Args:
+        head_weight: As in `TorchVerifier`.
+
+    Raises:
+        OptionError: If there is no such acceptance rule.
+        CheckpointError: If the code does not fit the checkpoint.
     """
 
-    def __init__(self, model: SpeechModel, request: OpenRequest, rule: AcceptanceRule) -> None:
+    def __init__(self, model: SpeechModel, request: OpenRequest, head_weight: float = 0.0) -> None:
         began = perf_counter()
         self._model = model
         self._request = request
-        self._rule = rule
         self._stream = model.open(request.code, request.prompt, cast(Language, request.language))
+        self._rule = acceptance_rule(
+            request.acceptance,
+            rank=request.rank,
+            probability=request.probability,
+            fusion=request.fusion,
+            tokens=model.emotion_tokens(request.language) if request.acceptance == "fused" else None,
+            head=self._stream.label_posterior,
+            head_weight=head_weight,
+        )
         self.opened = OpenedReply(request.utterance, self._stream.input_tokens, (perf_counter() - began) * 1e3)
 
     def judge(self, request: VerifyRequest) -> Verdict:
         """Judge all positions of a block in one forward pass.
 
         Raises:
-            ProtocolError: If ids lie outside the shared vocabulary or ``base`` beyond what is held.
+            ProtocolError: If ids lie outside the shared vocabulary, ``base`` beyond what is held, or the posterior is
+                none.
         """
         began = perf_counter()
         self._check(request)
         self._stream.truncate(request.base)
+        start = request.base + len(request.committed)
         rows = self._stream.feed((*request.committed, *request.draft), rows=len(request.draft) + 1)
         judged: list[Judgement] = []
         replacement = None
-        for token_id, row in zip(request.draft, rows, strict=False):
+        for position, (token_id, row) in enumerate(zip(request.draft, rows, strict=False), start):
             seen = distribution(row, self._request.top_k)
             judged.append(self._judgement(seen, token_id))
-            if not self._rule.accepts(token_id, seen):
-                replacement = seen.best
+            replacement = self._rule.judge(token_id, seen, self._posterior(request, position, token_id, seen.best))
+            if replacement is not None:
                 break
-        accepted = len(judged) - (replacement is not None)
-        self._stream.truncate(request.base + len(request.committed) + accepted)
         bonus = None
         bonus_top: tuple[tuple[int, float], ...] = ()
         if self._request.bonus and replacement is None and request.draft[-1] not in self._model.end_ids:
             seen = distribution(rows[-1], self._request.top_k)
-            bonus, bonus_top = seen.best, seen.top[: self._request.top_k]
+            bonus = self._rule.choice(seen, self._posterior(request, start + len(request.draft), seen.best))
+            bonus_top = seen.top[: self._request.top_k]
+        accepted = len(judged) - (replacement is not None)
+        self._stream.truncate(start + accepted)
         verify_ms = (perf_counter() - began) * 1e3
         return Verdict(
             request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), bonus_top, verify_ms
@@ -251,6 +284,22 @@ class TorchVerifierUtterance:
             raise ProtocolError(
                 f"the block builds on {request.base} tokens, but only {self._stream.length} are held", "bad_base"
             )
+        if request.posterior is not None and not is_posterior(request.posterior):
+            raise ProtocolError("a label posterior is nine levels of 0…255, the largest 255", "bad_verify")
+
+    def _posterior(self, request: VerifyRequest, position: int, *token_ids: int) -> tuple[int, ...] | None:
+        """The edge's label posterior, unless one of the tokens would go on with the word before the position.
+
+        The second half of "un|happy" is an emotion word by itself, and says the opposite.
+        """
+        if request.posterior is None or position == 0 or self._request.language != "en":
+            return request.posterior
+        before = self._text(self._stream.ids[position - 1])
+        inside = before[-1:].isalpha() and any(self._text(token_id)[:1].isalpha() for token_id in token_ids)
+        return None if inside else request.posterior
+
+    def _text(self, token_id: int) -> str:
+        return self._model.token_bytes.whole(token_id) or ""
 
     def _judgement(self, seen: Distribution, token_id: int) -> Judgement:
         return Judgement(seen.rank(token_id), seen.probability(token_id), seen.top[: self._request.top_k])

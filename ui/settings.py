@@ -36,14 +36,22 @@ _PRESET_WORDS = {
 }
 _GATE_WORDS = {
     "emotion_entropy": "unsure of an emotion word",
+    "calibrated": "likely that the emotion changes (calibrated)",
+    "fused_doubt": "doubt of the emotion: draft and emotion head",
+    "text_doubt": "doubt of the emotion: draft alone",
+    "head_doubt": "doubt of the emotion: emotion head alone",
+    "semantic_entropy": "undecided between emotions",
     "entropy": "entropy of any token",
     "margin": "small lead of the best token",
     "nll": "unlikely token",
     "mc_dropout": "disagreement under dropout",
+    "instability": "entropy that jumps from token to token",
+    "bild": "best token less likely than τ",
     "margin+content": "small lead, or content rules",
     "content": "numbers, dates, names, emotions",
     "emotion_words": "any emotion word",
     "random": "at random, one block in five",
+    "random_emotion": "at random, one emotion in five",
     "always": "every block",
     "never": "no block",
 }
@@ -52,6 +60,7 @@ _ACCEPTANCE_WORDS = {
     "probability": "likely enough for the verifier (p)",
     "typical": "typical for the verifier",
     "greedy": "the verifier's first choice only (lossless)",
+    "fused": "among the r best; at emotion words, the emotion of both",
 }
 
 

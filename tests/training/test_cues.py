@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ugsd_core.training.cues import MAX_NAMED, Cues, fit_thresholds, measure, named_cues, syllables
+from ugsd_core.training.cues import MAX_NAMED, Cues, fit_thresholds, measure, named_cues, supports, syllables
 
 RATE = 16_000
 
@@ -67,21 +67,45 @@ def test_syllables_are_vowel_groups_in_three_languages() -> None:
     assert syllables("") == 0
 
 
-def test_speed_moves_pitch_and_pace_only() -> None:
+def test_a_change_moves_pitch_pace_and_brightness_only() -> None:
     cues = Cues(pitch=20.0, pitch_range=6.0, rate=5.0, pauses=0.1, brightness=-9.0, dynamics=8.0)
-    faster = cues.sped_up(2.0)
-    assert faster == replace(cues, pitch=32.0, rate=10.0)
+    changed = cues.changed(pitch=2.0, tempo=1.5, brightness_db=3.0)
+    assert changed == replace(cues, pitch=32.0, rate=7.5, brightness=-6.0)
 
 
-def test_only_the_outer_quarters_are_named_and_at_most_three() -> None:
-    base = [Cues(float(i), float(i), float(i), i / 100, float(i), float(i)) for i in range(101)]
-    quartiles = fit_thresholds([("x/f", cues) for cues in base])["x/f"]
-    assert quartiles["pitch"] == (25.0, 50.0, 75.0)
-    assert named_cues(base[50], quartiles) == {}
-    assert named_cues(base[74], quartiles) == {}
-    assert len(named_cues(base[90], quartiles)) == MAX_NAMED
-    low = named_cues(base[5], quartiles)
+def ladder() -> list[Cues]:
+    return [Cues(float(i), float(i), float(i), i / 100, float(i), float(i)) for i in range(101)]
+
+
+def test_only_the_outer_fifths_are_named_and_at_most_three() -> None:
+    base = ladder()
+    table = fit_thresholds([("x", "f", cues) for cues in base])["f"]
+    assert table["pitch"] == pytest.approx((19.7, 33.167, 50.0, 66.833, 80.3), abs=0.05)
+    assert named_cues(base[50], table) == {}
+    assert named_cues(base[79], table) == {}
+    assert len(named_cues(base[95], table)) == MAX_NAMED
+    low = named_cues(base[5], table)
     assert "pauses" not in low and set(low.values()) == {"low"}
     two = replace(base[50], rate=90.0, pitch=3.0)
-    assert named_cues(two, quartiles) == {"pitch": "low", "rate": "high"}
-    assert named_cues(replace(base[50], pitch=float("nan")), quartiles) == {}
+    assert named_cues(two, table) == {"pitch": "low", "rate": "high"}
+    assert named_cues(replace(base[50], pitch=float("nan")), table) == {}
+
+
+def test_corpora_count_alike_whatever_their_size() -> None:
+    small = [("small", "f", cues) for cues in ladder()]
+    large = [("large", "f", replace(cues, pitch=cues.pitch + 1000)) for cues in ladder()] * 9
+    table = fit_thresholds(small + large)["f"]
+    assert 90 < table["pitch"][2] < 1010  # the median lies between the two, not among the larger one's values
+    assert fit_thresholds(small)["f"]["pitch"] == table["pitch"] or table["pitch"][0] < 101
+
+
+def test_the_outer_third_supports_what_the_outer_fifth_names() -> None:
+    base = ladder()
+    table = fit_thresholds([("x", "m", cues) for cues in base])["m"]
+    assert supports(base[30], "pitch", "low", table) is True
+    assert supports(base[40], "pitch", "low", table) is False
+    assert supports(base[70], "rate", "high", table) is True
+    assert supports(base[50], "rate", "high", table) is False
+    assert supports(replace(base[50], rate=float("nan")), "rate", "high", table) is None
+    for cues in base:
+        assert all(supports(cues, name, level, table) for name, level in named_cues(cues, table).items())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from tests.streams import END, StreamBuilder, every_state
 from tests.ui.fake_engine import dying, english
-from ugsd_core.messages import Event
+from ugsd_core.messages import BlockJudged, Event
 from ugsd_core.result import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, caption_result
 from ui.components.figures import Timeline, clock_table, fact_tiles, ledger_table, ratio_table, size, waterfall
 
@@ -83,6 +84,12 @@ def test_a_line_for_each_block_and_bars_inside_the_axis() -> None:
     assert "Block 6, sent, changed: draft 9.0 ms, network 2.0 ms, verify 6.0 ms, merge 0.5 ms" in markup
     lefts = [float(part.split("%")[0]) for part in markup.split("left:")[1:]]
     assert all(0 <= left <= 100 for left in lefts)
+
+
+def test_a_wait_at_the_verifier_is_a_bar_of_its_own() -> None:
+    events = [replace(e, queued_ms=40.0) if isinstance(e, BlockJudged) else e for e in english()]
+    assert "network 2.0 ms, queued 40.0 ms, verify 6.0 ms" in bars(events) and '<i class="queued">' in bars(events)
+    assert '<i class="queued">' not in bars(english())
 
 
 def test_a_block_that_was_never_sent_still_gets_a_line() -> None:

@@ -21,8 +21,11 @@ from websockets.sync.client import connect as connect_websocket
 from websockets.sync.server import ServerConnection
 from websockets.typing import Origin, Subprotocol
 
+from tests import fakes as scripted_models
+from tests.tiny import utterance
 from tests.wire.fakes import EDGE, END, INFO, VOCABULARY, FakeVerifier, make_code, open_request, serving, verify
 from ugsd_core.acoustic import FeatureSpec, encode_waveform
+from ugsd_core.captioner import Captioner
 from ugsd_core.errors import (
     HandshakeRefused,
     OptionError,
@@ -33,10 +36,12 @@ from ugsd_core.errors import (
 )
 from ugsd_core.messages import FrameRecord, GenerateRequest, Verdict
 from ugsd_core.options import DecodingOptions
+from ugsd_core.result import caption_result
 from ugsd_core.wire import protocol
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
-from ugsd_core.wire.messages import ErrorReply, Hello, NeedFeatures, VerdictReply, Welcome
+from ugsd_core.wire.messages import ErrorReply, Hello, NeedFeatures, Refused, VerdictReply, Welcome
+from ugsd_core.wire.protocol import PROTOCOL_VERSION
 from ugsd_core.wire.server import run_server
 
 OPTIONS = DecodingOptions().to_dict()
@@ -75,6 +80,11 @@ def send(websocket: ServerConnection, message: Any) -> None:
     websocket.send(protocol.encode(message)[0])
 
 
+def mapped(message: Any) -> dict[str, Any]:
+    """A message's map, without the checks of its direction."""
+    return unpack_frame(protocol.encode(message)[0])[0]
+
+
 def take(websocket: ServerConnection) -> Any:
     frame = websocket.recv()
     assert isinstance(frame, bytes)
@@ -94,7 +104,7 @@ def caption(link: WebSocketLink, name: str, seed: int) -> list[Any]:
         draft = tuple((seed + len(ids) + offset) % 7 for offset in range(4))
         request = verify(name, sequence, draft, judged, tuple(ids[judged:]))
         verdict = link.judge(request, 5.0)
-        out.append(verdict)
+        out.append(replace(verdict, queued_ms=0.0))
         judged = len(ids) + verdict.accepted
         ids += draft[: verdict.accepted]
         ids += [token for token in (verdict.replacement, verdict.bonus) if token is not None]
@@ -140,7 +150,7 @@ def test_utterances_of_one_session_do_not_mix() -> None:
             for seed in range(8):
                 verdict = link.judge(verify(f"u{seed}", sequence, (1, 2)), 5.0)
                 direct = FakeVerifier().open(open_request("x", seed)).judge(verify("x", sequence, (1, 2)))
-                assert verdict == direct
+                assert replace(verdict, queued_ms=0.0) == direct
 
 
 def test_a_connected_link_answers_at_once_and_reconnects_for_another_edge() -> None:
@@ -194,7 +204,7 @@ def test_a_verifier_that_forgot_a_code_gets_it_again() -> None:
 
     def script(websocket: ServerConnection) -> None:
         assert isinstance(take(websocket), Hello)
-        send(websocket, Welcome(1, INFO))
+        send(websocket, Welcome(PROTOCOL_VERSION, INFO))
         utterance = FakeVerifier().open(take(websocket).request(make_code(4)))
         send(websocket, utterance.opened)
         assert take(websocket).code is None
@@ -269,7 +279,7 @@ def test_a_connection_that_breaks_mid_wait_is_noticed_at_once_and_renewed_on_dem
     def script(websocket: ServerConnection) -> None:
         sessions.append(websocket)
         take(websocket)
-        send(websocket, Welcome(1, INFO))
+        send(websocket, Welcome(PROTOCOL_VERSION, INFO))
         take(websocket)
         take(websocket)
         websocket.socket.shutdown(socket.SHUT_RDWR)
@@ -300,7 +310,7 @@ def test_a_peer_that_falls_silent_is_given_up() -> None:
             server = ServerProtocol(subprotocols=[Subprotocol("ugsd.v1")])
             server.receive_data(connection.recv(65536))
             server.send_response(server.accept(server.events_received()[0]))  # type: ignore[arg-type]
-            server.send_binary(protocol.encode(Welcome(1, INFO))[0])
+            server.send_binary(protocol.encode(Welcome(PROTOCOL_VERSION, INFO))[0])
             connection.sendall(b"".join(server.data_to_send()))
             upgraded.wait(5.0)
 
@@ -349,7 +359,7 @@ def test_a_peer_that_stops_reading_does_not_hold_up_the_edge_for_ever() -> None:
 
     def script(websocket: ServerConnection) -> None:
         take(websocket)
-        send(websocket, Welcome(1, INFO))
+        send(websocket, Welcome(PROTOCOL_VERSION, INFO))
         websocket.recv_flow_control.acquire()  # the thread that reads from the socket waits here
         stop.wait(10.0)
         websocket.recv_flow_control.release()
@@ -387,7 +397,7 @@ def test_unlike_sides_refuse_each_other(change: dict[str, Any], code: str, words
 
     def credulous(websocket: ServerConnection) -> None:
         take(websocket)
-        send(websocket, Welcome(1, replace(INFO, vocabulary_size=VOCABULARY)))
+        send(websocket, Welcome(PROTOCOL_VERSION, replace(INFO, vocabulary_size=VOCABULARY)))
 
     with scripted(credulous) as address, WebSocketLink(address) as link:
         with pytest.raises(HandshakeRefused) as caught:
@@ -407,27 +417,35 @@ def test_access_token() -> None:
 def test_another_version_of_the_protocol() -> None:
     def newer(websocket: ServerConnection) -> None:
         websocket.recv()
-        websocket.send(pack_frame({"type": "welcome", "version": 2, "news": 1})[0])
+        websocket.send(pack_frame({"type": "welcome", "version": PROTOCOL_VERSION + 1, "news": 1})[0])
 
-    for script, subprotocol in ((newer, "ugsd.v1"), (newer, "ugsd.v2"), (newer, None)):
+    def older(websocket: ServerConnection) -> None:  # what version 1 says to an edge it does not understand
+        websocket.recv()
+        send(websocket, Refused("version", "the other side speaks another version; use the same version on both sides"))
+
+    for script, subprotocol in ((newer, "ugsd.v1"), (older, "ugsd.v1"), (newer, "ugsd.v9"), (newer, None)):
         with scripted(script, subprotocol) as address, WebSocketLink(address) as link:
             with pytest.raises(HandshakeRefused, match="same version") as caught:
                 link.connect(EDGE, OPTIONS)
             assert caught.value.code == "version"
 
 
-def test_a_newer_edge_is_refused_with_a_reason() -> None:
+@pytest.mark.parametrize("version", [1, PROTOCOL_VERSION + 1])
+def test_an_edge_of_another_version_is_refused_with_a_reason(version: int) -> None:
+    """An older edge understands the answer, since the subprotocol and the refusal are the same in all versions."""
     with serving(FakeVerifier()) as address:
         with connect_websocket(address, subprotocols=[Subprotocol("ugsd.v1")], proxy=None) as websocket:
-            websocket.send(pack_frame({"type": "hello", "version": 2})[0])
+            hello = mapped(Hello(version, "a" * 64, "b" * 64, VOCABULARY, {}))
+            websocket.send(pack_frame(hello)[0])
             frame = websocket.recv(5.0)
             assert isinstance(frame, bytes)
             refused = protocol.decode_down(frame)[0]
-            assert getattr(refused, "code", None) == "version"
+            assert isinstance(refused, Refused) and refused.code == "version"
+            assert "same version" in refused.sentence
             with pytest.raises(ConnectionClosed):
                 websocket.recv(5.0)
         with pytest.raises(InvalidStatus):
-            connect_websocket(address, subprotocols=[Subprotocol("ugsd.v2")], proxy=None).close()
+            connect_websocket(address, subprotocols=[Subprotocol("ugsd.v9")], proxy=None).close()
 
 
 def test_a_web_page_may_not_connect() -> None:
@@ -531,7 +549,7 @@ def test_nobody_there() -> None:
 def test_a_verdict_for_something_else_ends_the_session() -> None:
     def script(websocket: ServerConnection) -> None:
         take(websocket)
-        send(websocket, Welcome(1, INFO))
+        send(websocket, Welcome(PROTOCOL_VERSION, INFO))
         take(websocket)
         take(websocket)
         send(websocket, VerdictReply("1", Verdict(0, 0, 2, None, None, (), (), 0.0)))
@@ -611,7 +629,7 @@ def test_nothing_is_sent_that_the_protocol_does_not_allow() -> None:
 def test_a_session_that_breaks_the_protocol_is_told_and_ended() -> None:
     with serving(FakeVerifier()) as address:
         with connect_websocket(address, subprotocols=[Subprotocol("ugsd.v1")], proxy=None) as websocket:
-            websocket.send(protocol.encode(Hello(1, "a" * 64, "b" * 64, VOCABULARY, {}))[0])
+            websocket.send(protocol.encode(Hello(PROTOCOL_VERSION, "a" * 64, "b" * 64, VOCABULARY, {}))[0])
             websocket.recv(5.0)
             websocket.send(pack_frame({"type": "close", "utterance": "1", "waveform": b"\1\2"})[0])
             frame = websocket.recv(5.0)
@@ -701,7 +719,7 @@ def test_no_waveform_no_name_and_no_text_goes_up_and_nothing_of_it_is_logged(cap
             seen.append(frame)
             message = protocol.decode_up(frame)[0]
             if isinstance(message, Hello):
-                send(websocket, Welcome(1, INFO))
+                send(websocket, Welcome(PROTOCOL_VERSION, INFO))
             elif hasattr(message, "code"):
                 utterance = FakeVerifier().open(message.request(code))
                 send(websocket, utterance.opened)
@@ -747,6 +765,84 @@ def test_frames_add_up_and_are_taken_once() -> None:
     assert all(frame.wire_bytes in FRAME_SIZES and 0 < frame.payload_bytes <= frame.wire_bytes for frame in frames)
     assert [frame.at_s for frame in frames] == sorted(frame.at_s for frame in frames)
     assert frames[3].contents == "4 token ids"
+
+
+POSTERIOR = (0, 1, 2, 255, 4, 5, 6, 7, 8)
+
+
+def test_the_edges_view_of_the_emotion_reaches_the_verifier_and_is_counted_by_itself() -> None:
+    asked: list[Any] = []
+
+    class Listening(FakeVerifier):
+        def open(self, request: Any) -> Any:
+            utterance = super().open(request)
+            judge = utterance.judge
+            utterance.judge = lambda request: (asked.append(request), judge(request))[1]
+            return utterance
+
+    with linked(Listening()) as link:
+        link.open(open_request(fusion=0.25, acceptance="fused"))
+        link.judge(replace(verify("u", 0, (1,)), posterior=POSTERIOR), 5.0)
+        link.judge(verify("u", 1, (1,)), 5.0)
+        frames = [frame for frame in link.take_frames() if frame.message == "verify"]
+    assert [request.posterior for request in asked] == [POSTERIOR, None]
+    assert [frame.posterior_bytes for frame in frames] == [9, 0]
+    assert [frame.contents for frame in frames] == [
+        "1 token id and the edge's view of the emotion, 9 bytes",
+        "1 token id",
+    ]
+    assert frames[0].payload_bytes == frames[1].payload_bytes + 21, "the nine bytes and their name"
+    assert [frame.wire_bytes for frame in frames] == [128, 128]
+
+
+def test_a_repeated_block_with_another_view_of_the_emotion_is_another_block() -> None:
+    with linked(FakeVerifier()) as link:
+        link.open(open_request())
+        link.judge(replace(verify("u", 0, (1,)), posterior=POSTERIOR), 5.0)
+        with pytest.raises(ProtocolError) as caught:
+            link.judge(verify("u", 0, (1,)), 5.0)
+        assert caught.value.code == "sequence"
+
+
+def test_waiting_for_the_prefill_is_told_apart_from_the_network_and_from_judging() -> None:
+    class Slow(FakeVerifier):
+        def open(self, request: Any) -> Any:
+            time.sleep(0.5)
+            return super().open(request)
+
+    with linked(Slow()) as link:
+        link.open(open_request())
+        began = time.perf_counter()
+        first = link.judge(verify("u", 0, (1,)), 5.0)
+        round_trip_ms = (time.perf_counter() - began) * 1e3
+        second = link.judge(verify("u", 1, (1,)), 5.0)
+    assert 400.0 < first.queued_ms <= round_trip_ms
+    assert second.queued_ms < 250.0
+
+
+def test_in_the_loop_the_networks_clock_does_not_hold_the_verifiers_prefill() -> None:
+    class Slow(scripted_models.ScriptedVerifier):
+        def open(self, request: Any) -> Any:
+            time.sleep(0.5)
+            return super().open(request)
+
+    script = scripted_models.ids("the", "voice", "is", "low", ".", scripted_models.END)
+    drafter = scripted_models.ScriptedDrafter(script)
+    options = DecodingOptions(gate="always", k=2)
+    with serving(Slow(script)) as address, WebSocketLink(address) as link:
+        result = caption_result(Captioner(drafter, link).stream(utterance(1), options))
+    first, *others = result.blocks
+    assert first.queued_ms is not None and first.queued_ms > 300.0
+    assert all(block.queued_ms is not None and block.queued_ms < 250.0 for block in others)
+    assert all(block.network_ms is not None and block.network_ms < 250.0 for block in result.blocks)
+    assert len(others) == 2 and result.token_ids == tuple(script)
+
+
+def test_a_repeated_block_repeats_the_time_it_waited() -> None:
+    with linked(FakeVerifier()) as link:
+        link.open(open_request())
+        first = link.judge(verify("u", 0, (1,)), 5.0)
+        assert first.queued_ms > 0.0 and link.judge(verify("u", 0, (1,)), 5.0).queued_ms == first.queued_ms
 
 
 async def test_serve_can_be_cancelled() -> None:

@@ -21,7 +21,7 @@ from ugsd_core.messages import (
 )
 from ugsd_core.options import DecodingOptions
 from ugsd_core.wire import protocol
-from ugsd_core.wire.frames import pack_frame, unpack_frame
+from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
@@ -37,22 +37,25 @@ from ugsd_core.wire.messages import (
     VerdictReply,
     Welcome,
     describe,
+    posterior_bytes,
 )
+from ugsd_core.wire.protocol import PROTOCOL_VERSION
 
 TOP = ((5, 0.5), (6, 0.25))
 VERDICT = Verdict(3, 2, 1, 9, None, (Judgement(1, 0.9, TOP), Judgement(4, 1 / 3, ())), (), 12.5)
 UP: list[UpMessage] = [
-    Hello(1, "a" * 64, "b" * 64, VOCABULARY, DecodingOptions().to_dict(), None),
-    Hello(1, "a" * 64, "b" * 64, VOCABULARY, {}, "secret"),
+    Hello(PROTOCOL_VERSION, "a" * 64, "b" * 64, VOCABULARY, DecodingOptions().to_dict(), None),
+    Hello(PROTOCOL_VERSION, "a" * 64, "b" * 64, VOCABULARY, {}, "secret"),
     Open.of(open_request(), with_code=True),
     Open.of(open_request(prompt="brief", language="zh"), with_code=False),
     VerifyRequest("1", 0, 0, 0, (), (1,)),
     VerifyRequest("1", 7, 3, 12, (1, 2, 3), tuple(range(64))),
+    VerifyRequest("1", 1, 0, 2, (1, 2), (3,), (0, 1, 2, 255, 4, 5, 6, 7, 8)),
     Generate(2, GenerateRequest("1", 96, 0.0, 0)),
     Close("1"),
 ]
 DOWN: list[DownMessage] = [
-    Welcome(1, INFO),
+    Welcome(PROTOCOL_VERSION, INFO),
     Refused("tokenizer", "Another tokenizer."),
     NeedFeatures("1"),
     OpenedReply("1", 57, 12.5),
@@ -109,14 +112,16 @@ def test_nothing_but_the_listed_fields_goes_up() -> None:
         "hello": {"version", "tokenizer_fingerprint", "feature_fingerprint", "vocabulary_size", "options"}
         | {"access_token"},
         "open": {"utterance", "language", "prompt", "sha256", "code", "acceptance", "rank", "probability", "bonus"}
-        | {"top_k"},
+        | {"top_k", "fusion"},
         "verify": {"utterance", "sequence", "revision", "base", "committed", "draft"},
+        "verify with a posterior": {"utterance", "sequence", "revision", "base", "committed", "draft", "posterior"},
         "generate": {"stream", "utterance", "max_tokens", "temperature", "seed"},
         "close": {"utterance"},
     }
     for message in UP:
         values = mapped(message)
-        assert set(values) - {"type"} == allowed[values["type"]]
+        kind = values["type"] + (" with a posterior" if "posterior" in values else "")
+        assert set(values) - {"type"} == allowed[kind]
 
 
 CHANGES: list[tuple[int, str, Any]] = [
@@ -162,12 +167,23 @@ CHANGES: list[tuple[int, str, Any]] = [
     (4, "draft", [VOCABULARY]),
     (4, "draft", "abc"),
     (4, "draft", b"abc"),
-    (6, "max_tokens", 0),
-    (6, "temperature", float("nan")),
-    (6, "temperature", -0.1),
-    (6, "seed", 0.5),
-    (6, "stream", None),
-    (7, "utterance", 1),
+    (2, "fusion", -0.1),
+    (2, "fusion", 1.5),
+    (2, "fusion", float("nan")),
+    (2, "fusion", None),
+    (6, "posterior", None),
+    (6, "posterior", bytes(9)),
+    (6, "posterior", bytes([254] * 9)),
+    (6, "posterior", bytes([255] * 8)),
+    (6, "posterior", bytes([255] * 10)),
+    (6, "posterior", [255] * 9),
+    (6, "posterior", "x" * 9),
+    (7, "max_tokens", 0),
+    (7, "temperature", float("nan")),
+    (7, "temperature", -0.1),
+    (7, "seed", 0.5),
+    (7, "stream", None),
+    (8, "utterance", 1),
 ]
 
 
@@ -191,7 +207,7 @@ def test_extra_and_missing_fields(message: UpMessage) -> None:
     values = mapped(message)
     with pytest.raises(ProtocolError):
         decode_up(values | {"waveform": b"\0\0"})
-    for name in values:
+    for name in set(values) - {"posterior"}:
         with pytest.raises(ProtocolError):
             decode_up({key: value for key, value in values.items() if key != name})
 
@@ -218,12 +234,44 @@ def test_impossible_codes(change: dict[str, Any]) -> None:
         decode_up(values | {"code": values["code"] | change})
 
 
+def test_a_block_without_a_posterior_is_sent_as_if_there_were_no_such_field() -> None:
+    """To the byte: what version 1 sent, so that every block keeps its size class, also just below a limit."""
+    for n in range(1, 65):
+        request = VerifyRequest("1", n, 0, 0, (), tuple(range(n)))
+        fields = {"utterance": "1", "sequence": n, "revision": 0, "base": 0, "committed": [], "draft": [*range(n)]}
+        assert protocol.encode(request) == pack_frame({"type": "verify"} | fields)
+
+
+def test_a_posterior_adds_the_same_to_every_block_and_no_new_size() -> None:
+    for n in (1, 4, 20, 64):
+        plain = VerifyRequest("1", n, 0, 0, (), tuple(range(n)))
+        sizes = []
+        for levels in ((255,) * 9, (0,) * 8 + (255,)):
+            frame, payload_bytes = protocol.encode(replace(plain, posterior=levels))
+            sizes.append((len(frame), payload_bytes - protocol.encode(plain)[1]))
+        assert sizes[0] == sizes[1], "what the edge thinks does not show in the length"
+        assert sizes[0][0] in FRAME_SIZES and sizes[0][1] == 21
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        *((255,) * 8, (255,) * 10, (254,) * 9, (256,) * 9, (-1, 255) * 4 + (255,), (0,) * 9),
+        *((255.0,) * 9, (True, 255) * 4 + (255,), [255] * 9, b"\xff" * 9, ()),
+    ],
+)
+def test_impossible_posteriors_are_caught_on_their_way_out(levels: Any) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        protocol.encode(VerifyRequest("1", 0, 0, 0, (), (1,), levels))
+    assert caught.value.code == "bad_field"
+
+
 def test_another_version_is_named_before_its_fields_are_judged() -> None:
-    frame, _ = pack_frame({"type": "hello", "version": 2, "news": True})
+    frame, _ = pack_frame({"type": "hello", "version": 1, "news": True})
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_up(frame)
     assert caught.value.code == "version"
-    frame, _ = pack_frame({"type": "welcome", "version": 2})
+    frame, _ = pack_frame({"type": "welcome", "version": 3})
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_down(frame)
     assert caught.value.code == "version"
@@ -237,6 +285,7 @@ def test_another_version_is_named_before_its_fields_are_judged() -> None:
         replace(VERDICT, accepted=65),
         replace(VERDICT, replacement=VOCABULARY),
         replace(VERDICT, verify_ms=float("nan")),
+        replace(VERDICT, queued_ms=-1.0),
         replace(VERDICT, judged=(Judgement(0, 0.5, ()),) * 2),
         replace(VERDICT, judged=(Judgement(1, 1.5, ()),) * 2),
         replace(VERDICT, judged=(Judgement(1, 0.5, ((VOCABULARY, 0.5),)),) * 2),
@@ -315,6 +364,12 @@ def test_descriptions() -> None:
     assert describe(replace(opening, code=None))[0] == "control"
     assert describe(VerifyRequest("1", 0, 0, 0, (), (1, 2, 3, 4))) == ("token_ids", "4 token ids")
     assert describe(VerifyRequest("1", 0, 0, 0, (1,), (1, 2)))[1] == "3 token ids (2 drafted, 1 already in the caption)"
+    fused = VerifyRequest("1", 0, 0, 0, (1,), (1, 2), (255,) * 9)
+    assert describe(fused) == (
+        "token_ids",
+        "3 token ids (2 drafted, 1 already in the caption) and the edge's view of the emotion, 9 bytes",
+    )
+    assert [posterior_bytes(message) for message in (fused, replace(fused, posterior=None), opening)] == [9, 0, 0]
     assert describe(VerdictReply("1", VERDICT)) == ("verdict", "a verdict on 2 tokens")
     for message in [*UP, *DOWN]:
         assert describe(message)[1]

@@ -53,6 +53,29 @@ def test_eight_captions_at_once_over_the_wire_equal_the_same_eight_alone_in_proc
             assert list(pool.map(in_a_crowd, range(8))) == expected
 
 
+def test_fused_captions_over_the_wire_equal_the_same_in_process(emotional_pair: Pair) -> None:
+    """Eight clips at several weights of the verifier; the edge's view of the emotion crosses, and changes something."""
+    edge, verifier = TorchDrafter(emotional_pair.edge), TorchVerifier(emotional_pair.verifier)
+    common = {"gate": "always", "k": 2, "bonus": True, "max_tokens": 16}
+    options = [DecodingOptions(acceptance="fused", fusion=fusion, **common) for fusion in (0.0, 0.3, 0.5, 1.0)]
+
+    def alone(seed: int, wanted: DecodingOptions) -> list[tuple[int, int, int, str, int | None]]:
+        return decisions(list(Captioner(edge, LocalLink(verifier)).stream(utterance(seed), wanted)))
+
+    sent = other = 0
+    with serving(verifier) as address, WebSocketLink(address) as link:
+        for seed in range(8):
+            wanted = options[seed % 4]
+            events = list(Captioner(edge, link).stream(utterance(seed), wanted))
+            result = caption_result(events)
+            assert check_identities(result) == []
+            assert decisions(events) == alone(seed, wanted)
+            sent += result.ledger["posterior_bytes"]
+            other += decisions(events) != alone(seed, DecodingOptions(acceptance="rank", rank=1, **common))
+    assert sent > 0 and sent % 9 == 0, "nine bytes each time"
+    assert other > 0, "the two views together decide otherwise than the verifier alone"
+
+
 def test_one_connection_serves_caption_after_caption_and_sends_the_code_of_a_clip_once(pair: Pair) -> None:
     with serving(TorchVerifier(pair.verifier)) as address, WebSocketLink(address) as link:
         made = Captioner(TorchDrafter(pair.edge), link)

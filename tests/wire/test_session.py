@@ -23,14 +23,15 @@ from ugsd_core.wire.messages import (
     VerdictReply,
     Welcome,
 )
+from ugsd_core.wire.protocol import PROTOCOL_VERSION
 from ugsd_core.wire.session import GenerateWork, JudgeWork, OpenWork, ServerSession
 
-HELLO = Hello(1, EDGE.tokenizer_fingerprint, EDGE.feature_fingerprint, VOCABULARY, {})
+HELLO = Hello(PROTOCOL_VERSION, EDGE.tokenizer_fingerprint, EDGE.feature_fingerprint, VOCABULARY, {})
 
 
 def greeted(**options: Any) -> ServerSession:
     session = ServerSession(INFO, **options)
-    assert session.receive(HELLO).replies == (Welcome(1, INFO),)
+    assert session.receive(HELLO).replies == (Welcome(PROTOCOL_VERSION, INFO),)
     return session
 
 
@@ -84,7 +85,7 @@ def test_access_token() -> None:
         (refused,) = ServerSession(INFO, access_token="secret").receive(replace(HELLO, access_token=token)).replies
         assert isinstance(refused, Refused) and refused.code == "token"
     session = ServerSession(INFO, access_token="secret")
-    assert session.receive(replace(HELLO, access_token="secret")).replies == (Welcome(1, INFO),)
+    assert session.receive(replace(HELLO, access_token="secret")).replies == (Welcome(PROTOCOL_VERSION, INFO),)
 
 
 def test_a_repeated_sequence_number_gets_the_same_verdict_without_work() -> None:
@@ -215,7 +216,7 @@ def test_generation_is_answered_with_its_number() -> None:
 def edge() -> EdgeSession:
     session = EdgeSession(EDGE)
     session.hello({})
-    session.receive(Welcome(1, INFO))
+    session.receive(Welcome(PROTOCOL_VERSION, INFO))
     return session
 
 
@@ -231,11 +232,11 @@ def test_names_of_utterances_stay_on_the_edge() -> None:
 def test_the_edge_checks_the_welcome_itself() -> None:
     for change in ({"tokenizer_fingerprint": "c" * 64}, {"feature_fingerprint": "c" * 64}, {"vocabulary_size": 9}):
         with pytest.raises(HandshakeRefused):
-            EdgeSession(EDGE).receive(Welcome(1, replace(INFO, **change)))
+            EdgeSession(EDGE).receive(Welcome(PROTOCOL_VERSION, replace(INFO, **change)))
     with pytest.raises(ProtocolError):
         EdgeSession(EDGE).receive(NeedFeatures("1"))
     with pytest.raises(ProtocolError):
-        edge().receive(Welcome(1, INFO))
+        edge().receive(Welcome(PROTOCOL_VERSION, INFO))
 
 
 def test_only_the_wanted_verdict_counts() -> None:

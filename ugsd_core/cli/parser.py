@@ -15,17 +15,25 @@ GATE_NAMES = (
     "margin",
     "mc_dropout",
     "emotion_entropy",
+    "semantic_entropy",
+    "head_doubt",
+    "text_doubt",
+    "fused_doubt",
+    "calibrated",
+    "instability",
+    "bild",
     "digits",
     "dates",
     "names",
     "emotion_words",
     "content",
     "random",
+    "random_emotion",
     "never",
     "always",
 )
-ACCEPTANCE_NAMES = ("rank", "probability", "typical", "greedy")
-PROMPT_NAMES = ("brief", "paper")
+ACCEPTANCE_NAMES = ("rank", "probability", "typical", "greedy", "fused")
+PROMPT_NAMES = ("brief", "paper", "worded-1", "worded-2", "worded-3", "worded-4", "worded-5", "worded-6")
 #: Holds the access token of verifiers that ask for one; an argument could be read by every user of the machine.
 TOKEN_VARIABLE = "UGSD_ACCESS_TOKEN"
 
@@ -46,6 +54,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_caption(commands)
     _add_replay(commands)
     _add_verifier(commands)
+    _add_calibrate(commands)
     commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser
@@ -91,6 +100,18 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     decoding.add_argument("--tau", type=float, metavar="X", help="threshold of the gate's score")
     decoding.add_argument(
+        "--budget", type=float, metavar="RHO", help="send at most this share of the draft, 0 to 1, in place of --tau"
+    )
+    decoding.add_argument(
+        "--promise",
+        type=float,
+        metavar="ALPHA",
+        help="calibrated: at most this share of captions keeps an emotion that the verifier would have changed",
+    )
+    decoding.add_argument(
+        "--cut", choices=("none", "emotion"), help="emotion: an emotion word is a block of its own (none)"
+    )
+    decoding.add_argument(
         "--escalation-probability", type=float, metavar="P", help="of the random gate: how often it sends"
     )
     decoding.add_argument("--mc-dropout-samples", type=int, metavar="N", help="0 (off) or 2 to 64")
@@ -100,6 +121,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     decoding.add_argument("--rank", type=int, metavar="R", help="rank: a token passes within the verifier's R best")
     decoding.add_argument(
         "--probability", type=float, metavar="P", help="probability: a token passes with at least P (typical: its ε)"
+    )
+    decoding.add_argument(
+        "--fusion", type=float, metavar="W", help="fused: weight of the verifier's view of the emotion, 0 to 1"
     )
     decoding.add_argument(
         "--bonus", action=argparse.BooleanOptionalAction, help="take the verifier's extra token after an accepted block"
@@ -153,6 +177,34 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--allow-remote", action="store_true", help="accept edges from other machines")
     parser.add_argument("--announce", action="store_true", help="print address and name as one JSON line when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this ends")
+
+
+def _add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "calibrate",
+        help="fit an edge's gate to its verifier on development speakers",
+        description="Caption labelled clips with both sides, choose the gate's signals, the acceptance rule and the "
+        "thresholds for budgets and promises, and report how they fare on speakers left out. Only --write changes the "
+        "edge checkpoint. A run that was stopped goes on where it was.",
+    )
+    parser.add_argument("--edge", metavar="DIR", help="edge checkpoint folder (the embedded one)")
+    parser.add_argument("--verifier", metavar="DIR", help="verifier checkpoint folder (the embedded one)")
+    parser.add_argument(
+        "--data", metavar="DIR", required=True, help="a folder with manifest.csv, or a folder of such folders"
+    )
+    parser.add_argument("--split", default="dev", help="rows of the manifests to use, by their column 'split' (dev)")
+    parser.add_argument("--corpora", nargs="+", default=(), metavar="NAME", help="only these folders of --data (all)")
+    parser.add_argument("--languages", nargs="+", choices=("en", "zh"), default=("en", "zh"), help="of captions (both)")
+    parser.add_argument(
+        "--budget", type=float, default=0.02, metavar="X", help="share of drafted tokens that may be sent (0.02)"
+    )
+    parser.add_argument("--clips", type=int, metavar="N", help="at most N clips of each corpus, for a quick look")
+    parser.add_argument("--isotonic", action="store_true", help="follow the regression by isotonic steps")
+    parser.add_argument("--mc-dropout-samples", type=int, default=0, metavar="N", help="measure it too (0 is off)")
+    parser.add_argument("--draws", type=int, default=1000, metavar="N", help="bootstrap draws of an interval (1000)")
+    parser.add_argument("--out", default="runs/calibration", metavar="DIR", help="report folder (runs/calibration)")
+    parser.add_argument("--write", action="store_true", help="write gate.json into the edge checkpoint")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else on stdout")
 
 
 def _add_device(group: argparse._ActionsContainer) -> None:

@@ -44,7 +44,8 @@ def _ratios(result: CaptionResult) -> str:
     parts = [f"{counts['escalations']} of {blocks} sent ({_percent(ratios.escalation_rate)})"]
     if counts["escalations"]:
         parts += [
-            f"useful: {counts['blocks_changed']} of {counts['escalations']}",
+            f"useful: {counts['blocks_changed']} of {counts['escalations']}, meaning changed: "
+            f"{counts['meanings_changed']}",
             f"drafted tokens sent (ρ): {_percent(ratios.transmission_rate)}",
             f"drafts accepted where asked: {_percent(ratios.draft_acceptance_rate)}",
             f"caption seen by the verifier: {_percent(ratios.exposure_rate)}",

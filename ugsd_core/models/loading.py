@@ -2,7 +2,7 @@
 
 A folder of ours holds ``ugsd.json`` beside the usual files and says there which acoustic code and prompt it was
 trained with. Any other checkpoint of a known family gets the family's own: log-mel as recorded, 8 bits, the prompt
-``paper``.
+``paper``. A folder may also hold an auxiliary emotion head, and its weights in eight bits.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from ugsd_core.acoustic import FeatureSpec
 from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.models.eight_bit import read_eight_bit
+from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
 from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.speech_model import SpeechModel
@@ -78,14 +80,39 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
     tokenizer = _load_tokenizer(name)
     model = _load_model(name, family, device=device, dtype=getattr(torch, dtype))
     features = own.get("features") or {"n_mels": model.config.audio_config.num_mel_bins, "level": "as_recorded"}
-    prompt = str(own.get("prompt", "paper"))
-    if prompt not in PROMPTS:
-        raise CheckpointError(f"{name}: ugsd.json names an unknown prompt {prompt!r}")
+    prompt, wordings = _prompts(name, own)
     try:
         spec = FeatureSpec(**features)
     except (TypeError, OptionError) as error:
         raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
-    return SpeechModel.create(model, tokenizer, family, spec, prompt, str(own.get("name", Path(name).name)))
+    folder = Path(checkpoint).expanduser()
+    return SpeechModel.create(
+        model,
+        tokenizer,
+        family,
+        spec,
+        prompt,
+        str(own.get("name", Path(name).name)),
+        head=load_emotion_head(folder, model.get_input_embeddings().weight.shape[1]),
+        wordings=wordings,
+        folder=folder if folder.is_dir() else None,
+    )
+
+
+def _prompts(name: str, own: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The default prompt and the wordings that ``ugsd.json`` names: ``worded`` with 6 wordings is worded-1 … worded-6.
+
+    Raises:
+        CheckpointError: If it names prompts that do not exist.
+    """
+    prompt, count = str(own.get("prompt", "paper")), own.get("wordings", 0)
+    if not isinstance(count, int) or not 0 <= count <= 64:
+        raise CheckpointError(f"{name}: ugsd.json names {count!r} wordings")
+    wordings = tuple(f"{prompt}-{number}" for number in range(1, count + 1))
+    for known in wordings or (prompt,):
+        if known not in PROMPTS:
+            raise CheckpointError(f"{name}: ugsd.json names an unknown prompt {known!r}")
+    return (wordings[0] if wordings else prompt), wordings
 
 
 def _looks_like_path(checkpoint: str | Path) -> bool:
@@ -142,7 +169,13 @@ def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
 
         logging.disable_progress_bar()
     try:
-        model, report = family.model_class().from_pretrained(name, output_loading_info=True, **arguments)
+        rounded = read_eight_bit(Path(name).expanduser())
+        if rounded is not None:
+            from transformers import AutoConfig
+
+            arguments |= {"config": AutoConfig.from_pretrained(name), "state_dict": rounded}
+        source = name if rounded is None else None
+        model, report = family.model_class().from_pretrained(source, output_loading_info=True, **arguments)
         missing = [key for key in report["missing_keys"] if "visual" not in key]
         if missing:
             raise CheckpointError(

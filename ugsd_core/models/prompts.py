@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ugsd_core.errors import CheckpointError, OptionError
 
-__all__ = ["PROMPTS", "AudioMarkers", "Language", "Prompt", "prompt_ids", "prompt_names"]
+__all__ = ["PROMPTS", "WORDINGS", "AudioMarkers", "Language", "Prompt", "prompt_ids", "prompt_names"]
 
 Language = Literal["en", "zh"]
 
@@ -30,8 +30,11 @@ class Prompt:
         return self.en if language == "en" else self.zh
 
 
+WORDINGS = 6
+"""How many wordings the embedded pair can be asked for."""
+
 PROMPTS: dict[str, Prompt] = {
-    # What the embedded pair was trained with: as short as a request can be.
+    # As short as a request can be.
     "brief": Prompt(en="Describe the emotion in this voice.", zh="描述这段语音的情感。"),
     # What a large, untrained-for-this model is asked: cues first, then the emotion, and the form of the answer.
     "paper": Prompt(
@@ -42,6 +45,13 @@ PROMPTS: dict[str, Prompt] = {
         ),
         zh="你是语音情感专家。请只根据说话人的声音(音高、音量、语速、停顿、音色)描述听到的线索,并说明它们表达的情感。只用一句话回答。",
     ),
+    # What the embedded pair is trained with: the request says which wording the caption takes (`training/grammar.py`).
+    **{
+        f"worded-{number}": Prompt(
+            en=f"Describe the emotion in this voice, wording {number}.", zh=f"描述这段语音的情感，措辞{number}。"
+        )
+        for number in range(1, WORDINGS + 1)
+    },
 }
 
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from transformers import DynamicCache
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
 from ugsd_core.errors import CheckpointError
 from ugsd_core.messages import VerifierInfo
+from ugsd_core.models.emotion_head import EmotionHead
+from ugsd_core.models.emotion_tokens import EmotionTokens
 from ugsd_core.models.families import Family
 from ugsd_core.models.prompts import Language, prompt_ids
 from ugsd_core.models.text import TokenBytes
@@ -52,6 +55,9 @@ class SpeechModel:
         features: The acoustic code it reads.
         prompt: Name of its default prompt.
         name: For people.
+        head: Its auxiliary emotion head, if it has one.
+        wordings: Prompts that ask for the same caption in different wordings; empty if it knows only `prompt`.
+        folder: Where it was loaded from; None for a name on the hub.
     """
 
     model: Any
@@ -64,10 +70,23 @@ class SpeechModel:
     end_ids: frozenset[int]
     info: VerifierInfo
     token_bytes: TokenBytes
+    head: EmotionHead | None = None
+    wordings: tuple[str, ...] = ()
+    folder: Path | None = None
 
     @classmethod
     def create(
-        cls, model: Any, tokenizer: Any, family: Family, features: FeatureSpec, prompt: str, name: str
+        cls,
+        model: Any,
+        tokenizer: Any,
+        family: Family,
+        features: FeatureSpec,
+        prompt: str,
+        name: str,
+        *,
+        head: EmotionHead | None = None,
+        wordings: tuple[str, ...] = (),
+        folder: Path | None = None,
     ) -> SpeechModel:
         """Join model and tokenizer, checking that they fit.
 
@@ -104,6 +123,9 @@ class SpeechModel:
             frozenset(ends),
             info,
             TokenBytes(tokenizer),
+            head,
+            wordings,
+            folder,
         )
 
     @property
@@ -121,6 +143,25 @@ class SpeechModel:
         """Where inputs must be."""
         device: torch.device = self.embedding.weight.device
         return device
+
+    @cached_property
+    def _emotion_tokens(self) -> dict[str, EmotionTokens]:
+        return {}
+
+    def emotion_tokens(self, language: str) -> EmotionTokens:
+        """Which of its tokens name an emotion in a language; built once and shared."""
+        known = self._emotion_tokens.get(language)
+        if known is None:  # two threads may both build it: they build the same
+            known = self._emotion_tokens[language] = EmotionTokens(self.tokenizer, language, self.vocabulary_size)
+        return known
+
+    def wording(self, utterance: str) -> str | None:
+        """The prompt that asks for an utterance's wording, always the same one; None if there is nothing to choose.
+
+        Args:
+            utterance: Id of the utterance, hexadecimal.
+        """
+        return self.wordings[int(utterance[:8] or "0", 16) % len(self.wordings)] if self.wordings else None
 
     @cached_property
     def _language_model(self) -> Any:
@@ -156,6 +197,16 @@ class SpeechModel:
             CheckpointError: If the code does not fit, or the tower's output does not fill the placeholders: too few
                 placeholders would misalign in silence.
         """
+        return self.read_request(code, prompt, language)[0]
+
+    def read_request(
+        self, code: AcousticCode, prompt: str | None, language: Language
+    ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        """As `request`, and what the emotion head makes of the same audio vectors.
+
+        Returns:
+            Embeddings (1, n, hidden), and the head's label posterior (9,); None without a head.
+        """
         if code.n_mels != self.features.n_mels:
             raise CheckpointError(f"{self.name} reads {self.features.n_mels} mel bins, but the code has {code.n_mels}")
         expected = self.family.n_audio(code.n_frames, self.model.config.audio_config)
@@ -168,7 +219,8 @@ class SpeechModel:
         id_tensor = torch.tensor(ids, dtype=torch.long, device=self.device)
         embeds: torch.Tensor = self.embedding(id_tensor)
         embeds[id_tensor == _audio_id(self.model.config)] = audio.to(embeds)
-        return embeds.unsqueeze(0)
+        posterior = None if self.head is None else self.head.posterior(audio.float().mean(dim=0).cpu().numpy())
+        return embeds.unsqueeze(0), posterior
 
     def hidden(self, inputs_embeds: torch.Tensor, start: int, cache: DynamicCache) -> torch.Tensor:
         """Last hidden states (n, hidden) of embeddings (1, n, hidden) that stand at positions start…; fills the cache.
@@ -210,13 +262,16 @@ class CaptionStream:
 
     Holds the request and ``length`` caption tokens. ``next_logits`` is the distribution of the token at position
     ``length``. Rolled back and continued, it equals a fresh forward pass.
+
+    Attributes:
+        label_posterior: What the emotion head makes of the audio: (9,) float32; None without a head.
     """
 
     def __init__(self, model: SpeechModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
         self._model = model
         self._cache = DynamicCache(config=model.model.config.get_text_config())
         with torch.inference_mode():
-            embeds = model.request(code, prompt, language)
+            embeds, self.label_posterior = model.read_request(code, prompt, language)
             self._prompt_hidden = model.hidden(embeds, 0, self._cache)[-1:].clone()
         self.input_tokens: int = embeds.shape[1]
         self._ids: list[int] = []
@@ -227,6 +282,11 @@ class CaptionStream:
     def length(self) -> int:
         """Caption tokens held."""
         return len(self._ids)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The caption tokens held, in order."""
+        return tuple(self._ids)
 
     def next_hidden(self) -> torch.Tensor:
         """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.lexicon import EMOTION_LABELS
+from ugsd_core.models.prompts import WORDINGS
 from ugsd_core.training.data import SPEC
 
 __all__ = [
@@ -23,9 +24,9 @@ __all__ = [
     "count_parameters",
     "freeze",
     "load_head",
-    "open_model",
     "save_checkpoint",
     "size_of",
+    "use_listened",
 ]
 
 
@@ -38,7 +39,6 @@ class Size:
         tower_layers: How many of its layers, from the bottom.
         tower_width: Its width.
         tower_heads: Its attention heads.
-        frozen_layers: Tower layers that stay as Whisper trained them; the conv stem is frozen with them when > 0.
         width: Width of the text decoder; a multiple of 64, the head size.
         layers: Layers of the text decoder.
         feed_forward: Width of its gated feed-forward layers.
@@ -48,15 +48,14 @@ class Size:
     tower_layers: int
     tower_width: int
     tower_heads: int
-    frozen_layers: int
     width: int
     layers: int
     feed_forward: int
 
 
 ROLES: dict[str, Size] = {
-    "edge": Size("whisper-tiny.en", 2, 384, 6, 0, 256, 3, 768),
-    "verifier": Size("whisper-base", 6, 512, 8, 2, 384, 4, 1024),
+    "edge": Size("whisper-tiny.en", 2, 384, 6, 256, 3, 768),
+    "verifier": Size("whisper-base", 6, 512, 8, 384, 4, 1024),
 }
 
 
@@ -168,41 +167,36 @@ def _load_encoder(tower: Any, path: Path, layers: int) -> None:
         raise CheckpointError(f"{path} does not fit the tower: missing {missing}, unexpected {unexpected}")
 
 
-def freeze(model: Any, size: Size) -> None:
-    """Stop gradients where training must not reach: vision, and the lowest tower layers if the size says so."""
+def freeze(model: Any) -> None:
+    """Stop gradients where training must not reach: what only looks, and vectors that are never used."""
     for parameter in model.model.visual.parameters():
         parameter.requires_grad_(False)
-    tower = model.model.audio_tower
-    tower.audio_bos_eos_token.requires_grad_(False)
-    if size.frozen_layers:
-        for part in (tower.conv1, tower.conv2, *tower.layers[: size.frozen_layers]):
-            part.requires_grad_(False)
+    model.model.audio_tower.audio_bos_eos_token.requires_grad_(False)
+
+
+def use_listened(model: Any, heads: Any, path: Path) -> None:
+    """Give a model the tower, and the heads, that the first phase of training wrote.
+
+    Raises:
+        CheckpointError: If the file is missing or does not fit.
+    """
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; run the first phase of training again")
+    weights = load_file(str(path))
+    for prefix, module in (("tower.", model.model.audio_tower), ("heads.", heads)):
+        own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} does not fit this model: {error}") from error
 
 
 def count_parameters(model: Any) -> int:
     """Parameters of audio tower and decoder; the vestigial vision tower is left out."""
     vision = sum(parameter.numel() for parameter in model.model.visual.parameters())
     return int(sum(parameter.numel() for parameter in model.parameters()) - vision)
-
-
-def open_model(checkpoint: Path) -> Any:
-    """A written checkpoint in float32, to go on with.
-
-    Raises:
-        CheckpointError: If the folder holds no weights, or not all of them.
-    """
-    import torch
-    from transformers import Qwen2_5OmniThinkerForConditionalGeneration
-
-    if not (checkpoint / "model.safetensors").is_file():
-        raise CheckpointError(f"{checkpoint} holds no model.safetensors; train it first")
-    opened: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-        checkpoint, dtype=torch.float32, output_loading_info=True
-    )
-    model, info = opened
-    if info["missing_keys"] or info["unexpected_keys"]:
-        raise CheckpointError(f"{checkpoint} does not hold the weights of its own configuration")
-    return model
 
 
 def load_head(checkpoint: Path) -> dict[str, Any]:
@@ -247,7 +241,8 @@ def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str)
     card = {
         "schema": 1,
         "family": "qwen2_5_omni",
-        "prompt": "brief",
+        "prompt": "worded",
+        "wordings": WORDINGS,
         "features": asdict(SPEC),
         "name": name,
         "licence": "CC-BY-NC-SA-4.0",

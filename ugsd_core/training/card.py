@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ugsd_core.errors import CheckpointError
+from ugsd_core.models.eight_bit import EIGHT_BIT_FILE
 from ugsd_core.training.build import size_of
 
 __all__ = ["render_card", "write_card"]
@@ -39,9 +40,9 @@ judges the blocks that are worth asking about. Both share one tokenizer and read
 
 | | |
 |---|---|
-| class | `Qwen2_5OmniThinkerForConditionalGeneration` (transformers), weights in fp16 |
+| class | `Qwen2_5OmniThinkerForConditionalGeneration` (transformers), weights in {weights} |
 | parameters | {parameters:.1f} M (audio tower and text decoder; the vision tower is vestigial) |
-| audio tower | {layers} of OpenAI's Whisper (`{base}`, MIT), then fine-tuned{frozen} |
+| audio tower | {layers} of OpenAI's Whisper (`{base}`, MIT), then fine-tuned end to end |
 | text decoder | {decoder_layers} layers, width {width}, trained from scratch |
 | input | 16-kHz speech of up to 30 s as an 80-bin log-mel spectrogram, peak-levelled, 4 bits a value (`ugsd.json`) |
 | output | one caption in English or Chinese: vocal cues, then the emotion |
@@ -49,15 +50,13 @@ judges the blocks that are worth asking about. Both share one tokenizer and read
 ## Use
 
 ```python
-from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
-
-model = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(folder)
-tokenizer = AutoTokenizer.from_pretrained(folder)
+{snippet}
 ```
 
-The request is the prompt `brief` of `ugsd_core.models.prompts`, the features are those of `ugsd_core.acoustic`; another
-prompt or front end is outside what the model has seen. `emotion_head.safetensors` holds a linear layer on the mean of
-the audio vectors (labels in its metadata), trained beside the captions: a posterior over emotions from sound alone.
+The request is one of the prompts `worded-1` to `worded-6` of `ugsd_core.models.prompts`, the features are those of
+`ugsd_core.acoustic`; another prompt or front end is outside what the model has seen. `emotion_head.safetensors` holds a
+linear layer on the mean of the audio vectors (labels in its metadata), trained beside the captions: a posterior over
+emotions from sound alone.
 
 ## Training data
 
@@ -68,7 +67,8 @@ recording was used.
 
 The captions were written by a grammar (`ugsd_core/training/grammar.py`) from the emotion label, RAVDESS's intensity and
 **measured** cues: pitch and pitch range (SwiftF0), pace, pauses, spectral balance and level variation. A cue is named
-when it lies outside the middle half of the training clips of the same corpus and sex (`cues.json`), three at most.
+when it lies in the outer fifth of the training clips of the same sex, corpora weighing alike (`cues.json`), three at
+most.
 
 ## Figures
 
@@ -87,9 +87,23 @@ corpus: differences of a few points are noise.
 - The emotion named is how a voice *sounds* to a small model. It is not a finding about what a person feels, and must
   not be used to judge people, least of all at work, in education, by the police or in care.
 - Boredom occurs in EMO-DB alone and calm in RAVDESS alone, so both labels partly follow the recording.
-- Cue words are relative to training voices of the same corpus and sex: "low" means low for such a voice.
-- The captions know the grammar's words only. How often the cue words agree with the measured cues was not measured.
+- Cue words are relative to training voices of the same sex: "low" means low for such a voice.
+- The captions know the grammar's words only.
 """
+
+
+SNIPPET = """from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+
+model = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(folder)
+tokenizer = AutoTokenizer.from_pretrained(folder)"""
+EIGHT_BIT_SNIPPET = """from pathlib import Path
+from transformers import AutoConfig, AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+from ugsd_core.models.eight_bit import read_eight_bit
+
+model = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+    None, config=AutoConfig.from_pretrained(folder), state_dict=read_eight_bit(Path(folder))
+)
+tokenizer = AutoTokenizer.from_pretrained(folder)"""
 
 
 def _table(figures: Sequence[dict[str, Any]]) -> str:
@@ -105,7 +119,9 @@ def _table(figures: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def render_card(role: str, config: dict[str, Any], parameters: int, figures: Sequence[dict[str, Any]]) -> str:
+def render_card(
+    role: str, config: dict[str, Any], parameters: int, figures: Sequence[dict[str, Any]], *, eight_bit: bool = False
+) -> str:
     """The model card as Markdown with the hub's front matter.
 
     Args:
@@ -113,14 +129,12 @@ def render_card(role: str, config: dict[str, Any], parameters: int, figures: Seq
         config: The checkpoint's ``config.json``.
         parameters: Parameters of audio tower and decoder.
         figures: What ``ugsd train evaluate`` printed, one for each split and language.
+        eight_bit: The weights are kept in eight bits.
     """
     size = size_of(role)
     base = f"openai/{size.encoder}"
     total = {"whisper-tiny.en": 4, "whisper-base": 6}[size.encoder]
     layers = f"the encoder ({total} layers)" if size.tower_layers == total else f"the first {size.tower_layers} layers"
-    frozen = (
-        f" (convolutions and lowest {size.frozen_layers} layers as Whisper left them)" if size.frozen_layers else ""
-    )
     what = {
         "edge": "A very small model that hears speech and writes one sentence or two about how it sounds.",
         "verifier": "A small model that hears speech and judges, or writes, a caption of how it sounds.",
@@ -131,10 +145,11 @@ def render_card(role: str, config: dict[str, Any], parameters: int, figures: Seq
         parameters=parameters / 1e6,
         layers=layers,
         base=base,
-        frozen=frozen,
         decoder_layers=config["text_config"]["num_hidden_layers"],
         width=config["text_config"]["hidden_size"],
         table=_table(figures),
+        weights="eight bits a value, a scale a row" if eight_bit else "fp16",
+        snippet=EIGHT_BIT_SNIPPET if eight_bit else SNIPPET,
     )
 
 
@@ -146,18 +161,19 @@ def write_card(checkpoint: Path, role: str, figures: Sequence[dict[str, Any]]) -
     """
     from safetensors import safe_open
 
-    weights = checkpoint / "model.safetensors"
+    eight_bit = (checkpoint / EIGHT_BIT_FILE).is_file()
+    weights = checkpoint / (EIGHT_BIT_FILE if eight_bit else "model.safetensors")
     if not weights.is_file():
         raise CheckpointError(f"{checkpoint} holds no model.safetensors; train it first")
     parameters = 0
     with safe_open(str(weights), "np") as tensors:
         for name in tensors.keys():  # noqa: SIM118 - not a mapping
-            if "visual." not in name:
+            if "visual." not in name and not name.endswith(".scale"):
                 count = 1
                 for side in tensors.get_slice(name).get_shape():
                     count *= side
                 parameters += count
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     card = checkpoint / "README.md"
-    card.write_text(render_card(role, config, parameters, figures), encoding="utf-8")
+    card.write_text(render_card(role, config, parameters, figures, eight_bit=eight_bit), encoding="utf-8")
     return card

@@ -7,11 +7,18 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ugsd_core.training.data import FeatureCache
 
 __all__ = ["add_parser", "main"]
 
-# Peak learning rates and minutes that made the shipped pair: (minutes, tower, decoder).
-DEFAULTS: dict[str, tuple[float, float, float]] = {"edge": (11.0, 2e-4, 1e-3), "verifier": (28.0, 1e-4, 7e-4)}
+# Minutes of listening, minutes of captions, peak learning rate of the tower while it listens, of the decoder.
+DEFAULTS: dict[str, tuple[float, float, float, float]] = {
+    "edge": (8.0, 10.0, 3e-4, 1e-3),
+    "verifier": (40.0, 25.0, 1.5e-4, 7e-4),
+}
 NAMES = {"edge": "ugsd-edge-6.7m", "verifier": "ugsd-verifier-27m"}
 
 
@@ -29,11 +36,17 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
             "--encoders", type=Path, default=Path("../shared/models"), help="folder with the Whisper encoders"
         )
         action.add_argument("--out", type=Path, default=Path("assets/checkpoints") / role, help="checkpoint folder")
-        action.add_argument("--minutes", type=float, default=DEFAULTS[role][0], help="wall-clock budget")
+        action.add_argument(
+            "--listen-minutes", type=float, default=DEFAULTS[role][0], help="wall-clock budget of the first phase"
+        )
+        action.add_argument(
+            "--minutes", type=float, default=DEFAULTS[role][1], help="wall-clock budget of the second phase"
+        )
+        action.add_argument("--listen-steps", type=int, help="number of steps, instead of --listen-minutes")
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
+        action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
-        action.add_argument("--polish", type=Path, help="go on from this checkpoint, with the decoder alone")
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
         action.set_defaults(run=_train, role=role)
     measure = actions.add_parser("evaluate", help="emotion accuracy of a checkpoint's captions")
@@ -44,6 +57,9 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
     measure.add_argument("--captions", type=Path, help="also write every caption to this JSON-lines file")
     measure.add_argument("--threads", type=int, default=2)
     measure.set_defaults(run=_evaluate)
+    rounding = actions.add_parser("quantise", help="keep a checkpoint's weights in eight bits, half the size of fp16")
+    rounding.add_argument("--checkpoint", type=Path, required=True)
+    rounding.set_defaults(run=_quantise)
     card = actions.add_parser("card", help="write a checkpoint's model card from its measured figures")
     card.add_argument("--checkpoint", type=Path, required=True)
     card.add_argument("--role", choices=tuple(DEFAULTS), required=True)
@@ -67,8 +83,9 @@ def _train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from ugsd_core.training.build import build_model, count_parameters, load_head, open_model, size_of
+    from ugsd_core.training.build import build_model, count_parameters, size_of, use_listened
     from ugsd_core.training.data import default_cache_folder, load_cache
+    from ugsd_core.training.listen import Heads
     from ugsd_core.training.tokenizer import build_tokenizer
     from ugsd_core.training.trainer import Recipe, Trainer
 
@@ -77,19 +94,14 @@ def _train(args: argparse.Namespace) -> int:
     folder = args.cache or default_cache_folder()
     cache = load_cache(args.data, folder, _report)
     tokenizer = build_tokenizer()
-    model = open_model(args.polish) if args.polish else build_model(args.role, tokenizer, args.encoders)
+    model = build_model(args.role, tokenizer, args.encoders)
     _report(f"{args.role}: {count_parameters(model) / 1e6:.1f} M parameters, {len(tokenizer)} tokens")
-    _, tower_lr, decoder_lr = DEFAULTS[args.role]
-    recipe = Recipe(
-        minutes=args.minutes,
-        steps=args.steps,
-        seed=args.seed,
-        tower_lr=tower_lr,
-        decoder_lr=decoder_lr,
-        polish=bool(args.polish),
-        evaluations=(1.0,) if args.polish else Recipe().evaluations,
-    )
-    state_path = folder / "runs" / f"{args.role}-{args.seed}{'-polish' if args.polish else ''}.pt"
+    listened = args.listened or folder / "runs" / f"listened-{args.role}-{args.seed}.safetensors"
+    if args.listened is None and not (args.resume and listened.is_file()):
+        _listen(args, model, cache, listened)
+    heads = Heads(size_of(args.role).width)
+    use_listened(model, heads, listened)
+    recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, decoder_lr=DEFAULTS[args.role][3])
     trainer = Trainer(
         model,
         tokenizer,
@@ -97,17 +109,29 @@ def _train(args: argparse.Namespace) -> int:
         size_of(args.role),
         recipe,
         out=args.out,
-        state_path=state_path,
+        state_path=folder / "runs" / f"{args.role}-{args.seed}.pt",
         name=NAMES[args.role],
+        heads=heads,
         report=_report,
     )
-    if args.polish:
-        trainer.use_head(load_head(args.polish))
     if args.resume and trainer.load_state():
         _report(f"resumed at step {trainer.step}")
     for row in trainer.run():
         _report(json.dumps(row))
     return 0
+
+
+def _listen(args: argparse.Namespace, model: Any, cache: FeatureCache, out: Path) -> None:
+    """The first phase: the tower alone."""
+    from ugsd_core.training.build import size_of
+    from ugsd_core.training.listen import Listener, ListenRecipe
+
+    recipe = ListenRecipe(
+        minutes=args.listen_minutes, steps=args.listen_steps, seed=args.seed, tower_lr=DEFAULTS[args.role][2]
+    )
+    listener = Listener(model.model.audio_tower, size_of(args.role).width, cache, recipe, _report)
+    listener.run()
+    listener.save(out)
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -129,6 +153,14 @@ def _evaluate(args: argparse.Namespace) -> int:
         ]
         args.captions.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(json.dumps({"split": args.split} | figures, indent=1))
+    return 0
+
+
+def _quantise(args: argparse.Namespace) -> int:
+    from ugsd_core.models.eight_bit import quantise_checkpoint
+
+    before, after = quantise_checkpoint(args.checkpoint)
+    _report(f"{args.checkpoint}: weights {before / 1e6:.1f} MB, now {after / 1e6:.1f} MB")
     return 0
 
 

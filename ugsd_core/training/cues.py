@@ -1,14 +1,17 @@
-"""Vocal cues measured on a clip, and when one of them is worth naming.
+"""Vocal cues measured on a clip, when one of them is worth naming, and when a named one is supported.
 
 The captions that the embedded pair learns from name cues that were *measured*, never guessed from the emotion label.
-A cue is named only when it is clearly high or clearly low: outside the middle half of the training clips of the same
-corpus and sex, because recording conditions and voices differ more than emotions do.
+"High" and "low" are said of a voice among voices of its sex: a cue is *named* when it lies in the outer fifth of the
+training clips of that sex, and a caption that names it is *supported* when it lies in the outer third. Between the two
+lies a margin, because two measurements of one voice differ too. Corpora count alike in these quantiles, whatever their
+size. They are not fitted per corpus: a listener does not know which corpus a voice comes from.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -19,13 +22,13 @@ from ugsd_core.acoustic import SAMPLE_RATE_HZ
 
 __all__ = [
     "CUE_NAMES",
-    "HIGH_QUANTILE",
-    "LOW_QUANTILE",
+    "QUANTILES",
     "Cues",
     "Thresholds",
     "fit_thresholds",
     "measure",
     "named_cues",
+    "supports",
     "syllables",
 ]
 
@@ -33,8 +36,10 @@ FRAME = 400
 HOP = 160
 SPEECH_FLOOR_DB = -30.0  # relative to the loud frames of the clip (95th percentile)
 MIN_PAUSE_FRAMES = 15
-LOW_QUANTILE, HIGH_QUANTILE = 0.25, 0.75
+QUANTILES = (0.2, 1 / 3, 0.5, 2 / 3, 0.8)
+"""Named below the first or above the last; supported below the second or above the fourth."""
 MAX_NAMED = 3
+LEAST_PAUSE = 0.05  # share of pause under which nobody would speak of pauses
 
 _VOWELS = re.compile(r"[aeiouyàâäáąæèéêëęîïíìôöóòøùûüúœ]+", re.IGNORECASE)
 
@@ -59,15 +64,20 @@ class Cues:
     brightness: float
     dynamics: float
 
-    def sped_up(self, factor: float) -> Cues:
-        """The cues of the same clip played ``factor`` times faster: pitch and pace move, the rest hardly does."""
-        return replace(self, pitch=self.pitch + 12 * float(np.log2(factor)), rate=self.rate * factor)
+    def changed(self, pitch: float = 1.0, tempo: float = 1.0, brightness_db: float = 0.0) -> Cues:
+        """The cues of the same clip at another pitch and tempo (factors), through a brighter line (dB)."""
+        return replace(
+            self,
+            pitch=self.pitch + 12 * float(np.log2(pitch)),
+            rate=self.rate * tempo,
+            brightness=self.brightness + brightness_db,
+        )
 
 
 CUE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Cues))
 
-# (corpus, sex) joined by a slash -> cue -> (lower quartile, median, upper quartile)
-Thresholds = Mapping[str, Mapping[str, tuple[float, float, float]]]
+# sex -> cue -> its values at QUANTILES
+Thresholds = Mapping[str, Mapping[str, tuple[float, ...]]]
 
 
 def syllables(transcript: str) -> int:
@@ -134,36 +144,67 @@ def measure(samples: NDArray[np.float32], transcript: str, tracker: Any) -> Cues
     )
 
 
-def fit_thresholds(measured: Iterable[tuple[str, Cues]]) -> dict[str, dict[str, tuple[float, float, float]]]:
-    """Quartiles of every cue for every group; feed it training clips only.
+def fit_thresholds(measured: Iterable[tuple[str, str, Cues]]) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Quantiles of every cue for each sex, every corpus with the same weight; feed it training clips only.
 
     Args:
-        measured: Pairs of group (``"corpus/sex"``) and the cues of one clip.
+        measured: Corpus, sex and cues of each clip.
     """
-    groups: dict[str, list[Cues]] = {}
-    for group, cues in measured:
-        groups.setdefault(group, []).append(cues)
-    fitted: dict[str, dict[str, tuple[float, float, float]]] = {}
-    for group, rows in sorted(groups.items()):
-        table = {name: np.array([getattr(row, name) for row in rows]) for name in CUE_NAMES}
-        fitted[group] = {
-            name: tuple(round(float(q), 4) for q in np.nanquantile(values, (LOW_QUANTILE, 0.5, HIGH_QUANTILE)))  # type: ignore[misc]
-            for name, values in table.items()
+    rows = list(measured)
+    fitted: dict[str, dict[str, tuple[float, ...]]] = {}
+    for sex in sorted({sex for _, sex, _ in rows}):
+        of_sex = [(corpus, cues) for corpus, its_sex, cues in rows if its_sex == sex]
+        sizes = Counter(corpus for corpus, _ in of_sex)
+        weights = np.array([1 / sizes[corpus] for corpus, _ in of_sex])
+        fitted[sex] = {
+            name: _quantiles(np.array([getattr(cues, name) for _, cues in of_sex]), weights) for name in CUE_NAMES
         }
     return fitted
 
 
-def named_cues(cues: Cues, quartiles: Mapping[str, tuple[float, float, float]]) -> dict[str, str]:
+def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, ...]:
+    """Weighted quantiles at `QUANTILES`; values that could not be measured are left out."""
+    known = np.isfinite(values)
+    order = np.argsort(values[known])
+    values, weights = values[known][order], weights[known][order]
+    centres = (np.cumsum(weights) - weights / 2) / weights.sum()
+    return tuple(round(float(np.interp(q, centres, values)), 4) for q in QUANTILES)
+
+
+def named_cues(cues: Cues, table: Mapping[str, Sequence[float]]) -> dict[str, str]:
     """The cues worth naming, as ``{name: "high" | "low"}`` in the order of `CUE_NAMES`.
 
-    A cue must lie outside the middle half; of more than `MAX_NAMED` such cues the most extreme are kept. Few pauses
-    are not worth a word.
+    Of more than `MAX_NAMED` such cues the most extreme are kept, measured in spreads between the outer quantiles. Few
+    pauses are not worth a word.
     """
     extremes: dict[str, float] = {}
     for name, value in asdict(cues).items():
-        low, median, high = quartiles[name]
-        outside = (value > high) or (value < low and name != "pauses")
-        if outside and np.isfinite(value):
-            extremes[name] = (value - median) / max(high - low, 1e-3)
+        low, _, median, _, high = table[name]
+        if name == "pauses":
+            low, high = -np.inf, max(high, LEAST_PAUSE)
+        if np.isfinite(value) and not low <= value <= high:
+            spread = table[name][-1] - table[name][0]
+            extremes[name] = (value - median) / max(spread, 0.1 if name == "pauses" else 1e-3)
     kept = sorted(extremes, key=lambda name: -abs(extremes[name]))[:MAX_NAMED]
     return {name: "high" if extremes[name] > 0 else "low" for name in CUE_NAMES if name in kept}
+
+
+def supports(cues: Cues, name: str, level: str, table: Mapping[str, Sequence[float]]) -> bool | None:
+    """Whether the measurement supports a caption that calls a cue high or low.
+
+    Args:
+        cues: What was measured.
+        name: One of `CUE_NAMES`.
+        level: ``"high"`` or ``"low"``.
+        table: The thresholds of the speaker's sex.
+
+    Returns:
+        ``None`` when the cue could not be measured on this clip (no voiced frame, no transcript).
+    """
+    value = getattr(cues, name)
+    if not np.isfinite(value):
+        return None
+    _, lower, _, upper, _ = table[name]
+    if name == "pauses":
+        return bool(value >= min(upper, LEAST_PAUSE)) if level == "high" else bool(value <= LEAST_PAUSE)
+    return bool(value >= upper) if level == "high" else bool(value <= lower)

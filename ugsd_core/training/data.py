@@ -1,30 +1,50 @@
-"""The feature cache: acoustic codes and measured cues of every clip, made once and kept outside the repository."""
+"""The feature cache: acoustic codes and measured cues of every clip, made once and kept outside the repository.
+
+Training clips are also kept as they would sound a little slower and faster (some corpora have only five training
+speakers, and a resampled voice is a new one) and from another room through another line; those copies in 8 bits,
+because they are changed further before they are rounded to the 4 bits that the models read.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode, FeatureSpec, encode_waveform
+from ugsd_core.training.augment import record_variant, resample
 from ugsd_core.training.corpora import Clip, read_audio, read_corpora
-from ugsd_core.training.cues import HIGH_QUANTILE, LOW_QUANTILE, Cues, Thresholds, fit_thresholds, measure, named_cues
+from ugsd_core.training.cues import QUANTILES, Cues, Thresholds, fit_thresholds, measure
 
-__all__ = ["SPEC", "SPEEDS", "Example", "FeatureCache", "build_cache", "default_cache_folder", "load_cache"]
+__all__ = ["SPEC", "SPEEDS", "Copy", "Example", "FeatureCache", "build_cache", "default_cache_folder", "load_cache"]
 
 SPEC = FeatureSpec(n_mels=80, level="peak", bits=4)
-# Training clips are also cached a little slower and faster: some corpora have only five training speakers, and a
-# resampled voice is a new one. Cues move along with it (`Cues.sped_up`).
+FINE = FeatureSpec(n_mels=80, level="peak", bits=8)
 SPEEDS: tuple[float, ...] = (1.0, 0.92, 1.09)
-CACHE_VERSION = 1
+LINES = 2  # copies from another room through another line
+CACHE_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One training copy of a clip.
+
+    Attributes:
+        speed: How much faster it plays than the recording.
+        code: Its spectrogram in 8 bits.
+    """
+
+    speed: float
+    code: AcousticCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +54,14 @@ class Example:
     Attributes:
         clip: Its manifest entry.
         cues: What was measured on it.
-        codes: Its acoustic code at each of `SPEEDS` (training split) or only as recorded.
+        code: Its acoustic code as recorded.
+        copies: Training copies; none outside the training split.
     """
 
     clip: Clip
     cues: Cues
-    codes: tuple[AcousticCode, ...]
-
-    def named(self, thresholds: Thresholds, variant: int = 0) -> dict[str, str]:
-        """The cues worth naming, of the copy played at ``SPEEDS[variant]``."""
-        quartiles = thresholds[f"{self.clip.corpus}/{self.clip.sex}"]
-        return named_cues(self.cues.sped_up(SPEEDS[variant]), quartiles)
+    code: AcousticCode
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +74,8 @@ class FeatureCache:
     def write_thresholds(self, folder: Path) -> None:
         """Write ``cues.json``: what "high" and "low" mean in the captions of a checkpoint."""
         groups = {group: {cue: list(q) for cue, q in table.items()} for group, table in self.thresholds.items()}
-        text = json.dumps({"quantiles": [LOW_QUANTILE, 0.5, HIGH_QUANTILE], "groups": groups}, indent=1)
+        quantiles = [round(q, 4) for q in QUANTILES]
+        text = json.dumps({"schema": 2, "quantiles": quantiles, "sexes": groups}, indent=1)
         (folder / "cues.json").write_text(text + "\n", encoding="utf-8")
 
     def split(self, name: str) -> list[Example]:
@@ -68,16 +86,6 @@ class FeatureCache:
 def default_cache_folder() -> Path:
     """``$XDG_CACHE_HOME/ugsd``, or ``~/.cache/ugsd``."""
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "ugsd"
-
-
-def _at_speed(samples: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
-    """The waveform resampled so that it plays ``speed`` times faster."""
-    if speed == 1.0:
-        return samples
-    from scipy.signal import resample_poly
-
-    faster: NDArray[np.float32] = resample_poly(samples, 100, round(100 * speed)).astype(np.float32)
-    return faster
 
 
 _tracker: Any = None
@@ -91,9 +99,19 @@ def _process(clip: Clip) -> Example:
 
         _tracker = SwiftF0(threads=1)
     samples = read_audio(clip.path)
-    speeds = SPEEDS if clip.split == "train" else SPEEDS[:1]
-    codes = tuple(encode_waveform(_at_speed(samples, speed), SPEC) for speed in speeds)
-    return Example(clip=clip, cues=measure(samples, clip.transcript, _tracker), codes=codes)
+    cues = measure(samples, clip.transcript, _tracker)
+    copies = tuple(_copies(samples, clip.id)) if clip.split == "train" else ()
+    return Example(clip, cues, encode_waveform(samples, SPEC), copies)
+
+
+def _copies(samples: NDArray[np.float32], clip_id: str) -> Iterator[Copy]:
+    """The training copies of a clip: one at each speed, then those through other rooms and lines."""
+    rng = np.random.default_rng(crc32(clip_id.encode()))
+    for speed in SPEEDS:
+        yield Copy(speed, encode_waveform(resample(samples, speed), FINE))
+    for _ in range(LINES):
+        speed = SPEEDS[int(rng.integers(len(SPEEDS)))]
+        yield Copy(speed, encode_waveform(record_variant(resample(samples, speed), rng), FINE))
 
 
 def build_cache(data: Path, folder: Path, report: Callable[[str], None] = print, workers: int = 2) -> FeatureCache:
@@ -106,7 +124,7 @@ def build_cache(data: Path, folder: Path, report: Callable[[str], None] = print,
             examples.append(example)
             if len(examples) % 1000 == 0:
                 report(f"features: {len(examples)}/{len(clips)} clips, {time.monotonic() - started:.0f} s")
-    train = [(f"{e.clip.corpus}/{e.clip.sex}", e.cues) for e in examples if e.clip.split == "train"]
+    train = [(e.clip.corpus, e.clip.sex, e.cues) for e in examples if e.clip.split == "train"]
     cache = FeatureCache(tuple(examples), fit_thresholds(train))
     _write(cache, folder)
     report(f"features: {len(examples)} clips in {time.monotonic() - started:.0f} s, kept in {folder}")
@@ -118,10 +136,11 @@ def _write(cache: FeatureCache, folder: Path) -> None:
     rows = []
     with (folder / "codes.bin").open("wb") as blob:
         for example in cache.examples:
-            sizes = [(code.n_frames, code.high, len(code.payload)) for code in example.codes]
-            for code in example.codes:
-                blob.write(code.payload)
+            copies = (Copy(1.0, example.code), *example.copies)
+            for copy in copies:
+                blob.write(copy.code.payload)
             clip = asdict(example.clip) | {"path": str(example.clip.path)}
+            sizes = [(c.speed, c.code.n_frames, c.code.bits, c.code.high, len(c.code.payload)) for c in copies]
             rows.append({"clip": clip, "cues": asdict(example.cues), "codes": sizes})
     index = {"version": CACHE_VERSION, "spec": SPEC.fingerprint, "thresholds": cache.thresholds, "rows": rows}
     # The index is written last: a cache without one was interrupted and is built anew.
@@ -137,14 +156,14 @@ def load_cache(data: Path, folder: Path, report: Callable[[str], None] = print) 
     examples = []
     with (folder / "codes.bin").open("rb") as blob:
         for row in index["rows"]:
-            codes = tuple(
-                AcousticCode(SPEC.n_mels, frames, SPEC.bits, high, blob.read(size))
-                for frames, high, size in row["codes"]
+            code, *copies = (
+                Copy(speed, AcousticCode(SPEC.n_mels, frames, bits, high, blob.read(size)))
+                for speed, frames, bits, high, size in row["codes"]
             )
             clip = Clip(**(row["clip"] | {"path": Path(row["clip"]["path"])}))
-            examples.append(Example(clip=clip, cues=Cues(**row["cues"]), codes=codes))
+            examples.append(Example(clip, Cues(**row["cues"]), code.code, tuple(copies)))
     thresholds = {
-        group: {cue: (float(q[0]), float(q[1]), float(q[2])) for cue, q in table.items()}
-        for group, table in index["thresholds"].items()
+        sex: {cue: tuple(float(q) for q in values) for cue, values in table.items()}
+        for sex, table in index["thresholds"].items()
     }
     return FeatureCache(tuple(examples), thresholds)

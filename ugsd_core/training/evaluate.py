@@ -5,15 +5,17 @@ The emotion is read *from the caption* with `ugsd_core.lexicon`: what counts is 
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from ugsd_core.errors import CheckpointError
 from ugsd_core.lexicon import emotions_in
-from ugsd_core.models.prompts import Language, prompt_ids
+from ugsd_core.models.prompts import WORDINGS, Language, prompt_ids
 from ugsd_core.training.batches import MARKERS, audio_tokens
 from ugsd_core.training.data import Example
 
@@ -40,31 +42,50 @@ def caption_examples(
     examples: Sequence[Example],
     languages: Sequence[Language],
     *,
+    prompt: str = "worded",
     batch_size: int = 32,
     max_tokens: int = 48,
 ) -> list[Captioned]:
-    """Greedy captions, one language per example, in the order given."""
-    order = sorted(range(len(examples)), key=lambda index: examples[index].codes[0].n_frames)
+    """Greedy captions, one language per example, in the order given.
+
+    Args:
+        model: A whole model.
+        tokenizer: Its tokenizer.
+        examples: What to caption, as recorded.
+        languages: One for each.
+        prompt: As ``ugsd.json`` names it; ``"worded"`` asks each clip for a wording of its own.
+        batch_size: Clips in a batch, which are alike in length.
+        max_tokens: Where a caption ends at the latest.
+    """
+    order = sorted(range(len(examples)), key=lambda index: examples[index].code.n_frames)
     texts: dict[int, str] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
-        batch = [(examples[index], languages[index]) for index in chosen]
+        batch = [(examples[i], languages[i], prompt_of(prompt, examples[i])) for i in chosen]
         texts.update(zip(chosen, _greedy(model, tokenizer, batch, max_tokens), strict=True))
     return [Captioned(examples[i], languages[i], texts[i]) for i in range(len(examples))]
 
 
-def _prefix(model: Any, tokenizer: Any, batch: Sequence[tuple[Example, Language]]) -> tuple[Any, Any]:
+def prompt_of(prompt: str, example: Example) -> str:
+    """The prompt that an example is asked with: its own wording, from a hash of its id, if the prompt has wordings."""
+    return f"worded-{1 + crc32(example.clip.id.encode()) % WORDINGS}" if prompt == "worded" else prompt
+
+
+Asked = tuple[Example, Language, str]
+
+
+def _prefix(model: Any, tokenizer: Any, batch: Sequence[Asked]) -> tuple[Any, Any]:
     """Left-padded request embeddings (batch, length, width) and their attention mask (batch, length)."""
     import torch
 
-    features = [torch.from_numpy(example.codes[0].features()) for example, _ in batch]
+    features = [torch.from_numpy(example.code.features()) for example, _, _ in batch]
     padded = torch.nn.utils.rnn.pad_sequence([f.T for f in features], batch_first=True).transpose(1, 2)
     lengths = torch.tensor([f.shape[1] for f in features])
     frame_mask = (torch.arange(padded.shape[2]) < lengths[:, None]).long()
     audio = model.get_audio_features(padded, feature_attention_mask=frame_mask).last_hidden_state
     requests = [
-        prompt_ids(tokenizer, MARKERS, "brief", language, audio_tokens(f.shape[1]))
-        for f, (_, language) in zip(features, batch, strict=True)
+        prompt_ids(tokenizer, MARKERS, prompt, language, audio_tokens(f.shape[1]))
+        for f, (_, language, prompt) in zip(features, batch, strict=True)
     ]
     length = max(map(len, requests))
     ids = torch.tensor([[tokenizer.pad_token_id] * (length - len(r)) + r for r in requests])
@@ -76,7 +97,7 @@ def _prefix(model: Any, tokenizer: Any, batch: Sequence[tuple[Example, Language]
     return embeddings.masked_scatter(where[..., None], audio.to(embeddings.dtype)), mask
 
 
-def _greedy(model: Any, tokenizer: Any, batch: Sequence[tuple[Example, Language]], max_tokens: int) -> list[str]:
+def _greedy(model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int) -> list[str]:
     """Greedy captions of one batch; rows that have ended go on producing tokens that are cut off."""
     import torch
     from transformers import DynamicCache
@@ -137,13 +158,14 @@ def evaluate_checkpoint(
     Returns:
         The figures of `summarise`, and the captions.
     """
-    import torch
-    from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
+    from transformers import AutoTokenizer
+
+    from ugsd_core.models.loading import load_speech_model
 
     if not (checkpoint / "ugsd.json").is_file():
         raise CheckpointError(f"{checkpoint} holds no ugsd.json, so it is not a checkpoint of this program")
     tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
-    model: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.float32)
-    model.eval()
-    captioned = caption_examples(model, tokenizer, examples, [language] * len(examples))
+    model = load_speech_model(checkpoint).model
+    prompt = json.loads((checkpoint / "ugsd.json").read_text(encoding="utf-8"))["prompt"]
+    captioned = caption_examples(model, tokenizer, examples, [language] * len(examples), prompt=prompt)
     return {"language": language} | summarise(captioned), captioned

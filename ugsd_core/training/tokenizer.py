@@ -34,12 +34,12 @@ CHAT_TEMPLATE = (
 )
 
 _ENGLISH_PIECE = re.compile(r"'s|\s?[A-Za-z]+|\s+|[^\sA-Za-z]")
-_CHINESE_PROMPT_WORDS = ("描述", "这段", "语音", "的", "情感")
+_CHINESE_PROMPT_WORDS = ("描述", "这段", "语音", "的", "情感", "措辞")
 
 
 def _words() -> list[str]:
-    """Every word of captions and of the brief request, once, in a fixed order."""
-    request = [*_ENGLISH_PIECE.findall(PROMPTS["brief"].en), "user", "assistant", "\n"]
+    """Every word of captions and of the request, once, in a fixed order."""
+    request = [*_ENGLISH_PIECE.findall(PROMPTS["worded-1"].en), "user", "assistant", "\n"]
     return list(dict.fromkeys([*vocabulary(), *request, *_CHINESE_PROMPT_WORDS]))
 
 

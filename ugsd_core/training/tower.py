@@ -12,13 +12,14 @@ from typing import Any
 __all__ = ["padded_tower"]
 
 
-def padded_tower(tower: Any, features: Any, lengths: Any) -> tuple[Any, Any]:
+def padded_tower(tower: Any, features: Any, lengths: Any, dropout: float = 0.0) -> tuple[Any, Any]:
     """The tower's output for a batch of clips.
 
     Args:
         tower: A `Qwen2_5OmniAudioEncoder` whose window covers every clip.
         features: (batch, mels, frames) float32, padded on the right.
         lengths: (batch,) int64, frames of each clip.
+        dropout: Share of what each sub-layer adds that is dropped (and the rest scaled up).
 
     Returns:
         Vectors (batch, frames // 4, width) and a boolean mask of the same first two dimensions; the masked vectors
@@ -35,9 +36,10 @@ def padded_tower(tower: Any, features: Any, lengths: Any) -> tuple[Any, Any]:
     hidden_mask = torch.arange(hidden.shape[1]) < halved[:, None]
     bias = torch.zeros(hidden_mask.shape, dtype=hidden.dtype).masked_fill(~hidden_mask, -1e4)[:, None, None]
     for layer in tower.layers:
-        hidden = hidden + _attention(layer.self_attn, layer.self_attn_layer_norm(hidden), bias)
+        added = _attention(layer.self_attn, layer.self_attn_layer_norm(hidden), bias)
+        hidden = hidden + functional.dropout(added, dropout)
         inner = layer.fc1(layer.final_layer_norm(hidden))
-        hidden = hidden + layer.fc2(layer.activation_fn(inner))
+        hidden = hidden + functional.dropout(layer.fc2(layer.activation_fn(inner)), dropout)
     pairs = hidden.shape[1] // 2
     pooled = (hidden[:, 0 : 2 * pairs : 2] + hidden[:, 1 : 2 * pairs : 2]) / 2
     counts = (halved - 2) // 2 + 1

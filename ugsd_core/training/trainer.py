@@ -1,9 +1,10 @@
-"""The training loop of both models of the pair.
+"""Second phase of training: a text decoder learns to put into words what the tower has learned to hear.
 
-One recipe: AdamW with warm-up and cosine, bf16 autocast, the emotion word weighted six-fold, an auxiliary emotion head
-on the mean of the tower's output, an exponential moving average of the weights, and the average that does best on
-development speakers kept. The budget is wall-clock minutes (the schedule then follows the clock, so a busy machine
-costs steps, not the end of the schedule) or a number of steps (then a run is reproducible and resumable exactly).
+One recipe for both models of the pair: AdamW with warm-up and cosine, bf16 autocast, the emotion word weighted
+six-fold, the heads of the first phase (`ugsd_core.training.listen`) kept on as auxiliaries, an exponential moving
+average of the weights, and the average that does best on development speakers kept. The tower goes on learning, more
+slowly. The budget is wall-clock minutes (the schedule then follows the clock, so a busy machine costs steps, not the
+end of the schedule) or a number of steps (then a run is reproducible and resumable exactly).
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from ugsd_core.lexicon import EMOTION_LABELS
-from ugsd_core.models.prompts import Language
+from ugsd_core.models.prompts import WORDINGS, Language
 from ugsd_core.training.batches import MARKERS, Batch, Sampler, collate, emotion_token_ids, item
 from ugsd_core.training.build import Size, freeze, save_checkpoint
 from ugsd_core.training.data import Example, FeatureCache
 from ugsd_core.training.evaluate import caption_examples, summarise
+from ugsd_core.training.hearing import Sounds, hear, sounds
+from ugsd_core.training.listen import Heads, ListenRecipe, sound_loss, tower_groups
 from ugsd_core.training.tower import padded_tower
 
 __all__ = ["Recipe", "Trainer", "batch_loss", "dev_subset"]
@@ -41,22 +43,23 @@ class Recipe:
         minutes: Wall-clock budget; ignored when ``steps`` is given.
         steps: Number of steps, or ``None`` for the wall clock.
         batch_size: Clips a step.
-        tower_lr: Peak learning rate of the audio tower (its projection learns at ``decoder_lr``).
+        tower_lr: Peak learning rate of the tower's top layer.
+        layer_decay: Factor on it from each layer to the one below.
         decoder_lr: Peak learning rate of everything else.
         smoothing: Label smoothing.
-        aux_weight: Weight of the auxiliary emotion head's loss.
-        dropout: Dropout on the audio vectors that the decoder reads.
+        aux_weight: Weight of the heads' loss.
+        dropout: Dropout inside the tower, on the audio vectors that the decoder reads, and before the heads.
         ema: Decay of the moving average of the weights.
         evaluations: Shares of the budget after which development speakers are captioned.
         save_every_s: Seconds between saves of the training state.
         seed: Seed of everything random.
-        polish: Train the decoder alone, at a quarter of its learning rate: tower and head stay as they are.
     """
 
     minutes: float = 10.0
     steps: int | None = None
     batch_size: int = 16
-    tower_lr: float = 2e-4
+    tower_lr: float = 5e-5
+    layer_decay: float = 0.8
     decoder_lr: float = 1e-3
     smoothing: float = 0.01
     aux_weight: float = 0.3
@@ -65,7 +68,6 @@ class Recipe:
     evaluations: tuple[float, ...] = (0.1, 0.5, 0.8, 1.0)
     save_every_s: float = 180.0
     seed: int = 0
-    polish: bool = False
 
     def progress(self, step: int, elapsed_s: float) -> float:
         """Share of the budget that is used up, 0 to 1."""
@@ -79,34 +81,43 @@ class Recipe:
         return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95))
 
 
-def batch_loss(model: Any, head: Any, batch: Batch, recipe: Recipe, audio_id: int) -> tuple[Any, float, float]:
+def batch_loss(
+    model: Any, heads: Any, batch: Batch, targets: Sounds, recipe: Recipe, audio_id: int
+) -> tuple[Any, float, float]:
     """Loss of one batch.
 
+    Args:
+        model: The whole model.
+        heads: From `ugsd_core.training.listen.Heads`.
+        batch: Features and text.
+        targets: What the heads should say; its features are the batch's.
+        recipe: Weights.
+        audio_id: The audio placeholder.
+
     Returns:
-        The loss to differentiate, the caption part (nats, weighted mean), and the head's accuracy.
+        The loss to differentiate, the caption part (nats, weighted mean), and the emotion head's accuracy.
     """
     import torch
     from torch.nn import functional
 
-    audio, heard = padded_tower(model.model.audio_tower, batch.features, batch.lengths)
-    pooled = (audio.float() * heard[..., None]).sum(1) / heard.sum(1, keepdim=True)
-    guess = head(pooled)
+    dropout = recipe.dropout if model.training else 0.0
+    audio, heard = padded_tower(model.model.audio_tower, batch.features, batch.lengths, dropout)
+    pooled = functional.dropout((audio.float() * heard[..., None]).sum(1) / heard.sum(1, keepdim=True), dropout)
     inputs = model.get_input_embeddings()(batch.ids)
-    audio = functional.dropout(audio[heard], recipe.dropout, training=model.training)
+    audio = functional.dropout(audio[heard], dropout)
     inputs = inputs.masked_scatter((batch.ids == audio_id)[..., None], audio.to(inputs.dtype))
     positions = torch.arange(inputs.shape[1]).expand(3, inputs.shape[0], -1)
     hidden = model.model.language_model(inputs_embeds=inputs, position_ids=positions, use_cache=False).last_hidden_state
     # Logits only where a caption token is predicted: two thirds of the positions are audio and request.
-    rows = torch.arange(len(batch.labels))[:, None]
+    rows = torch.arange(len(batch.lengths))[:, None]
     logits = model.lm_head(hidden[rows, batch.asked]).float()
     losses = functional.cross_entropy(
         logits.flatten(0, 1), batch.targets.flatten(), reduction="none", label_smoothing=recipe.smoothing
     )
     weights = batch.weights.flatten()
     text = (losses * weights).sum() / weights.sum()
-    aux = functional.cross_entropy(guess.float(), batch.labels)
-    right = (guess.argmax(-1) == batch.labels).float().mean()
-    return text + recipe.aux_weight * aux, float(text.detach()), float(right)
+    aux, right = sound_loss(heads, pooled, targets, ListenRecipe())
+    return text + recipe.aux_weight * aux, float(text.detach()), right
 
 
 def dev_subset(examples: Sequence[Example], per_corpus: int, seed: int) -> list[Example]:
@@ -126,11 +137,12 @@ class Trainer:
         model: From `build_model`, float32.
         tokenizer: The pair's tokenizer.
         cache: Features, cues and thresholds.
-        size: The model's dimensions (what to freeze).
+        size: The model's dimensions.
         recipe: Hyper-parameters.
         out: Folder of the checkpoint.
         state_path: File of the training state, outside the repository.
         name: The checkpoint's own name.
+        heads: Heads of the first phase; ``None`` for new ones.
         report: Where progress lines go.
     """
 
@@ -145,6 +157,7 @@ class Trainer:
         out: Path,
         state_path: Path,
         name: str,
+        heads: Any = None,
         report: Callable[[str], None] = print,
     ) -> None:
         import torch
@@ -153,12 +166,10 @@ class Trainer:
         self.out, self.state_path, self.name, self.report = out, state_path, name, report
         # On a CPU plain attention trains a quarter faster than the fused kernel, at these lengths.
         model.set_attn_implementation("eager")
-        freeze(model, size)
-        if recipe.polish:
-            model.model.audio_tower.requires_grad_(False)
-        self.head = torch.nn.Linear(size.width, len(EMOTION_LABELS)).requires_grad_(not recipe.polish)
+        freeze(model)
+        self.heads = heads if heads is not None else Heads(size.width)
         self.optimizer = torch.optim.AdamW(self._groups(), betas=(0.9, 0.98), weight_decay=0.05)
-        self.averaged = copy.deepcopy(torch.nn.ModuleList([model, self.head])).requires_grad_(False)
+        self.averaged: Any = copy.deepcopy(torch.nn.ModuleList([model, self.heads])).requires_grad_(False)
         self.averaged.eval()
         self.sampler = Sampler(cache.split("train"), recipe.batch_size, recipe.seed)
         self.dev = dev_subset(cache.split("dev"), 100, 0)
@@ -167,32 +178,30 @@ class Trainer:
         self.step, self.elapsed_s, self.best, self.evaluated = 0, 0.0, -1.0, 0
         self.history: list[dict[str, float]] = []
 
-    def use_head(self, weights: dict[str, Any]) -> None:
-        """Take over the emotion head of an earlier run."""
-        self.head.load_state_dict(weights)
-        self.averaged[1].load_state_dict(weights)
-
     def _groups(self) -> list[dict[str, Any]]:
-        """Parameter groups: the pretrained tower learns slowly, what starts at random learns fast."""
-        tower: list[Any] = []
-        fresh: list[Any] = []
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad:
-                (tower if "audio_tower" in name and ".proj." not in name else fresh).append(parameter)
-        rates = self.recipe.tower_lr, self.recipe.decoder_lr / (4 if self.recipe.polish else 1)
-        fresh += [parameter for parameter in self.head.parameters() if parameter.requires_grad]
-        return [
-            {"params": tower, "lr": rates[0], "peak": rates[0]},
-            {"params": fresh, "lr": rates[1], "peak": rates[1]},
-        ]
+        """Parameter groups: the tower learns slowly, what starts at random learns fast."""
+        recipe = self.recipe
+        groups = tower_groups(self.model.model.audio_tower, recipe.tower_lr, recipe.layer_decay, recipe.tower_lr)
+        fresh = [p for name, p in self.model.named_parameters() if p.requires_grad and "audio_tower" not in name]
+        fresh += list(self.heads.parameters())
+        return [*groups, {"params": fresh, "lr": recipe.decoder_lr, "peak": recipe.decoder_lr}]
 
-    def _batch(self, step: int) -> Batch:
+    def _batch(self, step: int) -> tuple[Batch, Sounds]:
         rng = self.sampler.rng(step)
+        drawn = self.sampler.draw(step)
+        heard = [hear(example, rng) for example in drawn]
         items = [
-            item(example, self.cache.thresholds, self.tokenizer, LANGUAGES[int(rng.integers(2))], rng)
-            for example in self.sampler.draw(step)
+            item(
+                example,
+                one,
+                self.cache.thresholds,
+                self.tokenizer,
+                LANGUAGES[int(rng.integers(2))],
+                1 + int(rng.integers(WORDINGS)),
+            )
+            for example, one in zip(drawn, heard, strict=True)
         ]
-        return collate(items, self.tokenizer.pad_token_id, self.emotion_ids)
+        return collate(items, self.tokenizer.pad_token_id, self.emotion_ids), sounds(drawn, heard)
 
     def train_step(self) -> tuple[float, float]:
         """One update of weights and averages; returns caption loss and head accuracy."""
@@ -203,8 +212,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self.recipe.rate(progress)
         self.model.train()
+        batch, targets = self._batch(self.step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss, text, right = batch_loss(self.model, self.head, self._batch(self.step), self.recipe, self.audio_id)
+            loss, text, right = batch_loss(self.model, self.heads, batch, targets, self.recipe, self.audio_id)
         loss.backward()
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -221,7 +231,7 @@ class Trainer:
         pairs = [
             (mean, now)
             for mean, now in zip(
-                self.averaged.parameters(), [*self.model.parameters(), *self.head.parameters()], strict=True
+                self.averaged.parameters(), [*self.model.parameters(), *self.heads.parameters()], strict=True
             )
             if now.requires_grad
         ]
@@ -266,7 +276,7 @@ class Trainer:
     def evaluate(self) -> None:
         """Caption development speakers with the averaged weights; write the checkpoint if it is the best yet."""
         began = time.monotonic()
-        model, head = self.averaged[0], self.averaged[1]
+        model, head = self.averaged[0], self.averaged[1]["emotion"]
         languages = [LANGUAGES[index % 2] for index in range(len(self.dev))]
         figures = summarise(caption_examples(model, self.tokenizer, self.dev, languages))
         score = figures["macro"]
@@ -299,7 +309,7 @@ class Trainer:
 
         state = {
             "model": self.model.state_dict(),
-            "head": self.head.state_dict(),
+            "heads": self.heads.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "counters": (self.step, self.elapsed_s, self.best, self.evaluated),
@@ -318,7 +328,7 @@ class Trainer:
             return False
         state = torch.load(self.state_path, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.head.load_state_dict(state["head"])
+        self.heads.load_state_dict(state["heads"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.elapsed_s, self.best, self.evaluated = state["counters"]

@@ -42,7 +42,7 @@ from ugsd_core.messages import (
 )
 from ugsd_core.wire.dialogue import EdgeSession
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
-from ugsd_core.wire.messages import UpMessage, describe
+from ugsd_core.wire.messages import UpMessage, describe, posterior_bytes
 from ugsd_core.wire.protocol import PROTOCOL_VERSION, SUBPROTOCOL, decode_down, encode, tag_of
 
 __all__ = ["WebSocketLink", "check_address"]
@@ -300,9 +300,8 @@ class WebSocketLink:
         frame, payload_bytes = encode(message, session.edge.vocabulary_size)
         traffic, contents = describe(message)
         # Recorded before it is sent: of a frame that fails half way, some may have left the device.
-        self._record(
-            FrameRecord(time.perf_counter(), "up", traffic, tag_of(message), payload_bytes, len(frame), contents)
-        )
+        at_s, tag, emotion_bytes = time.perf_counter(), tag_of(message), posterior_bytes(message)
+        self._record(FrameRecord(at_s, "up", traffic, tag, payload_bytes, len(frame), contents, emotion_bytes))
         try:
             websocket.send(frame)
         except (ConnectionClosed, OSError) as error:

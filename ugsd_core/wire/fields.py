@@ -14,6 +14,7 @@ from typing import Any
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.errors import ProtocolError
 from ugsd_core.messages import Judgement
+from ugsd_core.posterior import LEVEL_MAX, N_LABELS, is_posterior
 
 __all__ = [
     "MAX_CAPTION",
@@ -30,6 +31,8 @@ __all__ = [
     "judgements",
     "number",
     "optional",
+    "posterior",
+    "posterior_bytes",
     "printable",
     "settings",
     "token_id",
@@ -145,6 +148,24 @@ def token_ids(shortest: int, longest: int) -> Check:
         return tuple(token_id(where, entry, vocabulary_size) for entry in _items(where, value, shortest, longest))
 
     return check
+
+
+def posterior(where: str, value: Any, vocabulary_size: int) -> tuple[int, ...]:
+    """The edge's label posterior: one byte a label, the largest of them 255."""
+    if type(value) is not bytes or not is_posterior(tuple(value)):
+        raise ProtocolError(f"{where} must be {N_LABELS} bytes, the largest of them {LEVEL_MAX}", "bad_field")
+    return tuple(value)
+
+
+def posterior_bytes(where: str, levels: Any) -> bytes:
+    """The bytes of a label posterior on its way out.
+
+    Raises:
+        ProtocolError: If it is none.
+    """
+    if not is_posterior(levels):
+        raise ProtocolError(f"{where} must be {N_LABELS} levels of 0…{LEVEL_MAX}, the largest {LEVEL_MAX}", "bad_field")
+    return bytes(levels)
 
 
 _probability = number(0.0, _PROBABILITY_MAX)

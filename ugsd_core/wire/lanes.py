@@ -7,10 +7,12 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import perf_counter
 
 from websockets.exceptions import ConnectionClosed
 
-from ugsd_core.messages import GeneratedToken
+from ugsd_core.messages import GeneratedToken, Verdict
 from ugsd_core.verifier import Verifier, VerifierUtterance
 from ugsd_core.wire.session import GenerateWork, JudgeWork, OpenWork, Work
 
@@ -41,17 +43,18 @@ class Lane:
         self._pool = pool
         self._done = done
         self._failed = failed
-        self._queue: asyncio.Queue[tuple[Work, threading.Event]] = asyncio.Queue(MAX_WAITING)
+        self._queue: asyncio.Queue[tuple[Work, threading.Event, float]] = asyncio.Queue(MAX_WAITING)
         self._given_up = threading.Event()
         self._utterance: VerifierUtterance | None = None
         self._task = asyncio.create_task(self._run())
 
     async def put(self, work: Work) -> None:
         """Add work; a caption being generated is given up, for whoever asked for it has gone on."""
+        arrived = perf_counter()
         self._given_up.set()
         self._given_up = threading.Event()
         if not self._task.done():
-            await self._queue.put((work, self._given_up))
+            await self._queue.put((work, self._given_up, arrived))
 
     def stop(self) -> None:
         """Do nothing more. A forward pass that runs finishes in its thread, and its result is dropped."""
@@ -66,9 +69,9 @@ class Lane:
     async def _run(self) -> None:
         try:
             while True:
-                work, given_up = await self._queue.get()
+                work, given_up, arrived = await self._queue.get()
                 try:
-                    await self._do(work, given_up)
+                    await self._do(work, given_up, arrived)
                 except ConnectionClosed:
                     return
                 except Exception as error:
@@ -81,7 +84,7 @@ class Lane:
             while not self._queue.empty():
                 self._queue.get_nowait()
 
-    async def _do(self, work: Work, given_up: threading.Event) -> None:
+    async def _do(self, work: Work, given_up: threading.Event, arrived: float) -> None:
         loop = asyncio.get_running_loop()
         if isinstance(work, OpenWork):
             self._utterance = await loop.run_in_executor(self._pool, self._verifier.open, work.request)
@@ -89,7 +92,7 @@ class Lane:
             return
         assert self._utterance is not None  # a lane begins with its opening
         if isinstance(work, JudgeWork):
-            await self._done(work, await loop.run_in_executor(self._pool, self._utterance.judge, work.request))
+            await self._done(work, await loop.run_in_executor(self._pool, _judge, self._utterance, work, arrived))
         else:
             await self._generate(work, self._utterance, given_up)
 
@@ -123,3 +126,9 @@ class Lane:
             raise error
         if not given_up.is_set():
             await self._done(work, None)
+
+
+def _judge(utterance: VerifierUtterance, work: JudgeWork, arrived: float) -> Verdict:
+    """Judge, and say how long the request waited: behind the prefill of its utterance, or for this thread."""
+    queued_ms = (perf_counter() - arrived) * 1e3
+    return replace(utterance.judge(work.request), queued_ms=queued_ms)

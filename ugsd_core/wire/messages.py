@@ -36,6 +36,7 @@ __all__ = [
     "VerdictReply",
     "Welcome",
     "describe",
+    "posterior_bytes",
 ]
 
 # ── Up: edge to verifier ──────────────────────────────────────────────────────────────────────────────────────────
@@ -72,6 +73,7 @@ class Open:
     probability: float
     bonus: bool
     top_k: int
+    fusion: float
 
     @classmethod
     def of(cls, request: OpenRequest, *, with_code: bool) -> Open:
@@ -184,6 +186,11 @@ def _describe_code(code: AcousticCode) -> str:
     return f"{duration_s:.1f} s of speech as a {code.bits}-bit mel code of {len(code.payload) / 1000:.1f} kB"
 
 
+def posterior_bytes(message: UpMessage | DownMessage) -> int:
+    """How many bytes of a message are the edge's label posterior, for the privacy ledger."""
+    return len(message.posterior or ()) if isinstance(message, VerifyRequest) else 0
+
+
 def describe(message: UpMessage | DownMessage) -> tuple[TrafficClass, str]:
     """What a frame tells, for the privacy ledger: its traffic class, and its content in plain words."""
     match message:
@@ -197,11 +204,11 @@ def describe(message: UpMessage | DownMessage) -> tuple[TrafficClass, str]:
             if code is None:
                 return "control", "the name (SHA-256) of an acoustic code that was sent before"
             return "acoustic_code", _describe_code(code)
-        case VerifyRequest(draft=draft, committed=()):
-            return "token_ids", f"{_count(len(draft), 'token id')}"
-        case VerifyRequest(draft=draft, committed=committed):
-            both = _count(len(draft) + len(committed), "token id")
-            return "token_ids", f"{both} ({len(draft)} drafted, {len(committed)} already in the caption)"
+        case VerifyRequest(draft=draft, committed=committed, posterior=posterior):
+            what = _count(len(draft) + len(committed), "token id")
+            what += f" ({len(draft)} drafted, {len(committed)} already in the caption)" if committed else ""
+            emotion = f" and the edge's view of the emotion, {len(posterior)} bytes" if posterior else ""
+            return "token_ids", what + emotion
         case VerdictReply(verdict=verdict):
             return "verdict", f"a verdict on {_count(len(verdict.judged), 'token')}"
         case GeneratedReply():

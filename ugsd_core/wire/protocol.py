@@ -34,7 +34,11 @@ from ugsd_core.wire.messages import (
 
 __all__ = ["PROTOCOL_VERSION", "SUBPROTOCOL", "decode_down", "decode_up", "encode", "tag_of"]
 
-PROTOCOL_VERSION = 1
+#: Counts up whenever the fields of a message change: 2 brought ``open.fusion``, ``verify.posterior``,
+#: ``verdict.queued_ms``.
+PROTOCOL_VERSION = 2
+#: Names what all versions share: frames, ``hello``, ``welcome`` and ``refused``. It stays when `PROTOCOL_VERSION`
+#: counts up, so that a peer of another version is told so by a message and not by a connection that fails.
 SUBPROTOCOL = "ugsd.v1"
 
 # ── Fields of each message ────────────────────────────────────────────────────────────────────────────────────────
@@ -42,13 +46,18 @@ SUBPROTOCOL = "ugsd.v1"
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
-    """How a message and its map correspond; ``build`` and ``flatten`` translate what is nested."""
+    """How a message and its map correspond; ``build`` and ``flatten`` translate what is nested.
+
+    Attributes:
+        omitted: Fields that are left out when there is nothing to say; they are never nil.
+    """
 
     cls: type[Any]
     direction: Literal["up", "down"]
     fields: dict[str, field.Check]
     build: Callable[[dict[str, Any]], Any]
     flatten: Callable[[Any], dict[str, Any]]
+    omitted: frozenset[str] = frozenset()
 
 
 def _shallow(message: Any) -> dict[str, Any]:
@@ -93,6 +102,13 @@ def _nested(
     return _Spec(cls, direction, checks, build, flatten)
 
 
+def _verify_map(message: VerifyRequest) -> dict[str, Any]:
+    values = _shallow(message)
+    levels = values.pop("posterior")
+    # Left out, not nil: without a posterior the frame is the same to the byte as if there were no such field.
+    return values if levels is None else values | {"posterior": field.posterior_bytes("verify.posterior", levels)}
+
+
 def _verdict_map(message: VerdictReply) -> dict[str, Any]:
     values = _shallow(message.verdict)
     values["judged"] = tuple((entry.rank, entry.probability, entry.top) for entry in message.verdict.judged)
@@ -135,19 +151,26 @@ _SPECS: dict[str, _Spec] = {
             "probability": field.number(0.0, 1.0),
             "bonus": field.flag,
             "top_k": field.whole(0, field.MAX_TOP),
+            "fusion": field.number(0.0, 1.0),
         },
         lambda values: Open(**values),
         lambda message: _shallow(message) | {"code": _code_map(message.code)},
     ),
-    "verify": _plain(
+    "verify": _Spec(
         VerifyRequest,
         "up",
-        utterance=_NAME,
-        sequence=_COUNTER,
-        revision=_COUNTER,
-        base=field.whole(0, MAX_CAPTION),
-        committed=field.token_ids(0, MAX_CAPTION),
-        draft=field.token_ids(1, MAX_DRAFT),
+        {
+            "utterance": _NAME,
+            "sequence": _COUNTER,
+            "revision": _COUNTER,
+            "base": field.whole(0, MAX_CAPTION),
+            "committed": field.token_ids(0, MAX_CAPTION),
+            "draft": field.token_ids(1, MAX_DRAFT),
+            "posterior": field.posterior,
+        },
+        lambda values: VerifyRequest(**values),
+        _verify_map,
+        omitted=frozenset({"posterior"}),
     ),
     "generate": _nested(
         Generate,
@@ -192,6 +215,7 @@ _SPECS: dict[str, _Spec] = {
             "judged": field.judgements,
             "bonus_top": field.candidates,
             "verify_ms": _MILLISECONDS,
+            "queued_ms": _MILLISECONDS,
         },
         _verdict,
         _verdict_map,
@@ -234,9 +258,9 @@ def tag_of(message: UpMessage | DownMessage) -> str:
 
 def _check(tag: str, spec: _Spec, values: dict[str, Any], vocabulary_size: int) -> Any:
     """The message, every field checked."""
-    if set(values) != set(spec.fields):
+    if not set(spec.fields) - spec.omitted <= set(values) <= set(spec.fields):
         raise ProtocolError(f"a {tag} message must hold exactly its own fields", "bad_field")
-    checked = {name: check(f"{tag}.{name}", values[name], vocabulary_size) for name, check in spec.fields.items()}
+    checked = {name: spec.fields[name](f"{tag}.{name}", value, vocabulary_size) for name, value in values.items()}
     return spec.build(checked)
 
 
@@ -261,7 +285,11 @@ def _decode(frame: bytes, direction: Literal["up", "down"], vocabulary_size: int
         raise ProtocolError("a frame holds no message that belongs here", "bad_message")
     # Before the fields, which another version may have changed.
     if tag in ("hello", "welcome") and type(values.get("version")) is int and values["version"] != PROTOCOL_VERSION:
-        raise ProtocolError(f"the other side speaks protocol version {values['version']}", "version")
+        raise ProtocolError(
+            f"one side speaks version {values['version']} of this protocol, the other version {PROTOCOL_VERSION}; "
+            "use the same version of this program on both sides",
+            "version",
+        )
     return _check(str(tag), spec, values, vocabulary_size), payload_bytes
 
 

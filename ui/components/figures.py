@@ -34,6 +34,7 @@ _RATIO_NAMES = {
     "exposure_rate": "Caption seen by the verifier",
     "changed_rate": "Caption written by the verifier",
     "useful_escalation_rate": "Useful escalations",
+    "meaning_changed_rate": "Escalations that changed the meaning",
     "draft_acceptance_rate": "Drafts accepted when sent",
 }
 _CLOCK_NAMES = {
@@ -191,7 +192,10 @@ class Timeline:
                 self.rows.append(row)
             case BlockJudged():
                 row = self._block(event.block, end_ms)
-                row.parts += [("network", event.network_ms), ("verify", event.verify_ms), ("merge", event.merge_ms)]
+                row.parts.append(("network", event.network_ms))
+                if event.queued_ms >= 0.1:  # a bar too short to see needs no name
+                    row.parts.append(("queued", event.queued_ms))
+                row.parts += [("verify", event.verify_ms), ("merge", event.merge_ms)]
                 row.said = "sent, changed" if event.changed else "sent, passed"
             case BlockUnverified():
                 row = self._block(event.block, end_ms - event.waited_ms)
@@ -230,11 +234,14 @@ def waterfall(timeline: Timeline) -> str:
             f'<div class="wf-bar">{"".join(bars)}</div><span class="wf-ms">{took:,.0f} ms</span></div>'
         )
     key = "".join(f'<span><i class="{kind}"></i>{kind}</span>' for kind in ("read", "draft", "network", "verify"))
-    if any(kind == "lost" for row in timeline.rows for kind, _ in row.parts):
+    kinds = {kind for row in timeline.rows for kind, _ in row.parts}
+    if "queued" in kinds:
+        key += '<span><i class="queued"></i>queued</span>'
+    if "lost" in kinds:
         key += '<span><i class="lost"></i>waited in vain</span>'
     definitions = "".join(
         f"<li><b>{name}</b>: {escape(CLOCK_DEFINITIONS[clock])}</li>"
-        for name, clock in (("draft", "draft_ms"), ("network", "network_ms"), ("verify", "verify_ms"))
+        for name, clock in [(name, f"{name}_ms") for name in ("draft", "network", "queued", "verify")]
     )
     axis = f'<div class="wf-axis"><span>recording complete</span><span>{span:,.0f} ms</span></div>'
     return (

@@ -1,0 +1,78 @@
+"""The first phase: the tower learns to hear, and the second phase takes over exactly what it wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.training.test_trainer import TINY, cache, tokenizer
+from ugsd_core.errors import CheckpointError
+from ugsd_core.training.build import build_model, use_listened
+from ugsd_core.training.hearing import CUE_SCALES, Heard, hear, sounds
+from ugsd_core.training.listen import Heads, Listener, ListenRecipe, tower_groups
+
+torch: Any = pytest.importorskip("torch")
+
+RECIPE = ListenRecipe(steps=60, batch_size=6, tower_lr=3e-3, head_lr=1e-2)
+
+
+def listener() -> Listener:
+    torch.manual_seed(0)
+    model = build_model("edge", tokenizer(), None, TINY)
+    return Listener(model.model.audio_tower, TINY.width, cache(), RECIPE, report=lambda line: None)
+
+
+def test_the_tower_learns_to_tell_two_tones_apart() -> None:
+    run = listener()
+    assert run.run()["macro"] > 0.9
+
+
+def test_what_was_learnt_arrives_in_the_whole_model(tmp_path: Path) -> None:
+    run = listener()
+    for _ in range(2):
+        run.train_step()
+    run.save(tmp_path / "listened.safetensors")
+    model, heads = build_model("edge", tokenizer(), None, TINY), Heads(TINY.width)
+    use_listened(model, heads, tmp_path / "listened.safetensors")
+    for name, value in run.averaged["tower"].state_dict().items():
+        assert torch.equal(value, model.model.audio_tower.state_dict()[name]), name
+    for name, value in run.averaged["heads"].state_dict().items():
+        assert torch.equal(value, heads.state_dict()[name]), name
+
+
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    model, heads = build_model("edge", tokenizer(), None, TINY), Heads(TINY.width)
+    with pytest.raises(CheckpointError, match="first phase"):
+        use_listened(model, heads, tmp_path / "none.safetensors")
+    save_file({"tower.x": torch.zeros(1)}, str(tmp_path / "other.safetensors"))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        use_listened(model, heads, tmp_path / "other.safetensors")
+
+
+def test_lower_layers_learn_slower() -> None:
+    tower = build_model("edge", tokenizer(), None, TINY).model.audio_tower
+    rates = {group["peak"] for group in tower_groups(tower, 1.0, 0.5, 4.0)}
+    assert rates == {4.0, 1.0, 0.5}  # projection; top layer and what has no depth; convolutions
+
+
+def test_what_was_not_measured_is_no_target() -> None:
+    example = next(e for e in cache().examples if e.clip.split == "train")
+    heard = hear(example, None)
+    silent = Heard(heard.features, heard.cues.changed(pitch=1.0))
+    batch = sounds([example, example], [heard, silent])
+    assert batch.cues.shape == (2, len(CUE_SCALES))
+    assert torch.isfinite(batch.cues).all()
+    assert batch.strong.tolist() == [0.0, 0.0]
+
+
+def test_a_change_moves_the_cues_along() -> None:
+    example = next(e for e in cache().examples if e.clip.split == "train")
+    rng = np.random.default_rng(3)
+    moved = [hear(example, rng) for _ in range(20)]
+    assert len({one.cues.pitch for one in moved}) > 10
+    assert {one.features.shape[0] for one in moved} == {80}

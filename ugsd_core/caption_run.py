@@ -1,0 +1,121 @@
+"""A caption under way, whoever writes it: its ids, its clock, its connection, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from ugsd_core.acoustic import AcousticCode
+from ugsd_core.drafter import Drafter
+from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.messages import (
+    CaptionFinished,
+    Event,
+    FinishReason,
+    FrameSent,
+    OpenRequest,
+    VerifierLost,
+    VerifierReady,
+)
+from ugsd_core.options import DecodingOptions
+from ugsd_core.verifier import VerifierLink
+
+__all__ = ["CaptionRun"]
+
+
+@dataclass
+class CaptionRun:
+    """State of one caption that every mode has.
+
+    Attributes:
+        started_at: `time.perf_counter` when the utterance was complete.
+        ids: Caption ids committed so far.
+        pieces: Their texts.
+    """
+
+    code: AcousticCode
+    utterance: str
+    drafter: Drafter
+    link: VerifierLink | None
+    options: DecodingOptions
+    started_at: float
+    ids: list[int] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+
+    def now(self) -> float:
+        """Seconds since the utterance was complete."""
+        return perf_counter() - self.started_at
+
+    def close(self) -> None:
+        """Let the verifier forget the utterance."""
+        if self.link is not None:
+            self.link.close_utterance(self.utterance)
+
+    # ── Connection ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def frames(self) -> Iterator[Event]:
+        """What crossed the wire since the last call."""
+        for f in self.link.take_frames() if self.link is not None else ():
+            yield FrameSent(
+                f.at_s - self.started_at,
+                f.direction,
+                f.traffic,
+                f.message,
+                f.payload_bytes,
+                f.wire_bytes,
+                f.contents,
+                f.posterior_bytes,
+            )
+
+    def lose(self, reason: str) -> Iterator[Event]:
+        """Go on without the verifier."""
+        yield from self.frames()
+        self.close()
+        self.link = None
+        yield VerifierLost(self.now(), reason)
+
+    def open(self) -> Iterator[Event]:
+        """Shake hands and send the acoustic code; the verifier reads it while the edge drafts."""
+        if self.link is None:
+            raise VerifierUnavailable("no verifier was given; name one with --verifier, or use --mode edge")
+        self.link.take_frames()  # what another caption left behind is not this one's traffic
+        began = perf_counter()
+        info = self.link.connect(self.drafter.info, self.options.to_dict())
+        checkpoint = {
+            "name": info.name,
+            "tokenizer_fingerprint": info.tokenizer_fingerprint,
+            "feature_fingerprint": info.feature_fingerprint,
+            "vocabulary_size": info.vocabulary_size,
+        }
+        yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
+        o = self.options
+        self.link.open(
+            OpenRequest(
+                self.utterance,
+                o.language,
+                self.drafter.prompt_name(o, self.utterance),
+                self.code,
+                o.acceptance,
+                o.rank,
+                o.probability,
+                o.bonus,
+                o.top_k,
+                o.fusion,
+            )
+        )
+        yield from self.frames()
+
+    # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def finished(self) -> bool:
+        """Whether the last committed token was the last."""
+        ended = bool(self.ids) and self.ids[-1] in self.drafter.end_ids
+        return ended or len(self.ids) >= self.options.max_tokens
+
+    def finish(self) -> Iterator[Event]:
+        """Close the utterance on the verifier, then say that the caption is final."""
+        self.close()
+        yield from self.frames()
+        reason: FinishReason = "end_of_turn" if self.ids[-1] in self.drafter.end_ids else "max_length"
+        yield CaptionFinished(self.now(), "".join(self.pieces), tuple(self.ids), reason)
