@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests import fakes
 from tests.fakes import ScriptedDrafter, ScriptedVerifier
 from tests.test_decoding import HIGH, LOW
+from tests.test_drafter import CARD
 from tests.tiny import utterance
-from ugsd_core.captioner import Captioner
+from ugsd_core.captioner import KEEPERS, Captioner
 from ugsd_core.messages import CaptionFinished, CaptionStarted, FeaturesReady, event_from_dict, event_to_dict
 from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import caption_result, check_identities
@@ -57,3 +62,53 @@ def test_the_waveform_stays_here() -> None:
     assert len(opened.code.payload) == 8_000
     assert not hasattr(opened, "samples")
     assert all(isinstance(i, int) for request in verifier.requests for i in (*request.committed, *request.draft))
+
+
+def test_what_a_gate_cannot_do_on_this_edge_is_said_with_the_caption() -> None:
+    def warnings(gate: str, **edge: Any) -> tuple[str, ...]:
+        made = Captioner(ScriptedDrafter(LOW, **edge), LocalLink(ScriptedVerifier(HIGH)))
+        started = next(iter(made.stream(utterance(0), DecodingOptions(gate=gate))))
+        assert isinstance(started, CaptionStarted)
+        return started.warnings
+
+    assert any("no gate card" in warning for warning in warnings("calibrated"))
+    assert any("no emotion head" in warning for warning in warnings("head_doubt"))
+    assert not any("gate card" in warning for warning in warnings("calibrated", cards={"en": CARD}))
+    assert not any("emotion head" in warning for warning in warnings("head_doubt", head=(1 / 9,) * 9))
+
+
+def test_captions_of_one_kind_share_a_budget_and_others_have_their_own() -> None:
+    made = captioner()
+    options = DecodingOptions(gate="entropy", tau=1.0, budget=0.1)
+    keeper = made.budget_keeper(options)
+    assert keeper is not None and (keeper.budget, keeper.threshold) == (0.1, 1.0)
+    assert made.budget_keeper(options.changed(seed=3, rank=4)) is keeper
+    for change in ({"budget": 0.2}, {"language": "zh"}, {"gate": "margin"}, {"cut": "emotion"}, {"k": 8}):
+        assert made.budget_keeper(options.changed(**change)) is not keeper
+    assert made.budget_keeper(DecodingOptions(gate="entropy")) is None
+    assert made.budget_keeper(options.changed(mode="edge")) is None
+    assert made.budget_keeper(options.changed(gate="calibrated", promise=0.1)) is None, "a promise is no average"
+    for _ in made.stream(utterance(0), options):
+        pass
+    assert keeper.captions == 1
+
+
+def test_keepers_do_not_pile_up() -> None:
+    made = captioner()
+    options = DecodingOptions(gate="entropy", budget=0.5)
+    kept = made.budget_keeper(options)
+    for n in range(200):
+        made.budget_keeper(options.changed(budget=n / 1000))
+        assert made.budget_keeper(options) is kept, "what is in use stays"
+    assert len(made._keepers) <= KEEPERS
+
+
+def test_a_budget_holds_over_captions_that_a_fixed_threshold_would_overspend() -> None:
+    made = Captioner(ScriptedDrafter(LOW, unsure={3: 2.0, 7: 1.5, 11: 1.2}), LocalLink(ScriptedVerifier(LOW)))
+    options = DecodingOptions(gate="entropy", tau=1.0, budget=0.1, k=2)
+    results = [caption_result(made.stream(utterance(0), options)) for _ in range(60)]
+    sent = [sum(block.length for block in result.blocks if block.escalated) for result in results]
+    assert sent[0] == 6, "the first caption goes by τ"
+    rate = sum(sent[20:]) / (40 * len(LOW))
+    assert rate == pytest.approx(0.1, rel=0.35)
+    assert all(check_identities(result) == [] for result in results)

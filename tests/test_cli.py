@@ -176,6 +176,17 @@ def test_a_pipe_gets_marks_and_no_control_characters(world: World, capsys: pytes
         assert f"\n{word}" in out
 
 
+def test_the_edges_view_of_the_emotion_is_told_when_it_was_sent() -> None:
+    from dataclasses import replace
+
+    from ugsd_core.cli.report import report
+
+    plain = report(caption_result(every_state()), "plain")
+    events = [replace(e, posterior_bytes=9) if e.kind == "frame_sent" else e for e in every_state()]
+    assert "view of the emotion" not in plain
+    assert "; of this the edge's view of the emotion 36 B); down" in report(caption_result(events), "plain")
+
+
 def test_quiet_prints_the_caption_alone(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["caption", "clip.wav", "--quiet"]) == 0
     assert capsys.readouterr().out == "The voice is low and tense, so sad.\n"

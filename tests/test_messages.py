@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -45,6 +46,21 @@ def test_traces_from_before_the_verifier_told_its_queue_and_the_ledger_the_poste
         event = next(event for event in EVENTS if event.kind == kind)
         record = {key: value for key, value in event_to_dict(event).items() if key != name}
         assert event_from_dict(record) == event and getattr(event, name) == 0
+
+
+def test_traces_from_before_the_labels_still_load_and_labels_survive_json() -> None:
+    drafted = next(event for event in EVENTS if event.kind == "token_drafted")
+    old = event_to_dict(drafted)
+    old["signals"] = {k: v for k, v in old["signals"].items() if k in ("entropy_nats", "margin", "nll_nats")}
+    assert event_from_dict(old) == drafted
+    mass = tuple(i / 36 for i in range(9))
+    labelled = replace(drafted, signals=replace(drafted.signals, label_mass=mass, label_entropy_nats=1.9))
+    assert event_from_dict(json.loads(json.dumps(event_to_dict(labelled)))) == labelled
+    prefill = next(event for event in EVENTS if event.kind == "prefill_done")
+    older = {key: value for key, value in event_to_dict(prefill).items() if key != "label_posterior"}
+    assert event_from_dict(older) == prefill
+    heard = replace(prefill, label_posterior=mass)
+    assert event_from_dict(json.loads(json.dumps(event_to_dict(heard)))) == heard
 
 
 def test_states_are_the_vocabularys() -> None:

@@ -21,6 +21,7 @@ from tools.evaluation.figures import edge_figures
 from tools.evaluation.report import edge_section, seeds_section
 from tools.evaluation.runner import Runner, read_lines
 from tools.evaluation.settings import chosen_settings, settings_for
+from tools.evaluation.sweep import pareto_picture, pareto_section, sweep_settings
 from ugsd_core.calibration.clips import LabelledClip, draw, read_clips
 from ugsd_core.calibration.collect import MemoPair
 from ugsd_core.calibration.workbench import fingerprint
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--settings", default="", metavar="A|B", help="only settings whose name or family holds one of these"
     )
+    run.add_argument("--sweep", action="store_true", help="the grid of gate, τ, r, p and block lengths instead (dev)")
     run.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N shares of the clips")
     run.add_argument("--out", type=Path, default=Path("runs/evaluation"))
     run.set_defaults(run=_run)
@@ -141,7 +143,8 @@ def _run_edge(
     settings: dict[Language, list[Any]] = {}
     for language in args.languages:
         card = None if cards is None else cards.languages.get(language)
-        settings[language] = chosen_settings(settings_for(card, curves.get(language, {})), args.settings)
+        wanted = sweep_settings(card) if args.sweep else settings_for(card, curves.get(language, {}))
+        settings[language] = chosen_settings(wanted, args.settings)
     book = CueBook(edge / "cues.json")
     if not book.tables:
         print(f"{edge} has no cue thresholds by sex, so named cues are not checked", file=sys.stderr)
@@ -175,13 +178,17 @@ def _report(args: argparse.Namespace) -> int:
         for language in dict.fromkeys(line["language"] for line in lines):
             own = [line for line in lines if line["language"] == language]
             print(f"scoring {about['edge']} ({folder.name}), {language}: {len(own)} clips …", file=sys.stderr)
-            found.append(edge_figures(own, about, language, args.draws))
+            found.append({"folder": folder.name} | edge_figures(own, about, language, args.draws))
     parts = ["# Evaluation of the pair\n"]
     for language in dict.fromkeys(entry["language"] for entry in found):
         own_language = [entry for entry in found if entry["language"] == language and entry["settings"]]
         if len(own_language) > 1:
             parts.append(seeds_section(own_language))
-    parts += [edge_section(entry) for entry in found]
+    for entry in found:
+        parts.append(edge_section(entry) + pareto_section(entry))
+        if entry["settings"]:
+            name = f"pareto-{entry['folder']}-{entry['language']}.svg"
+            (args.out / name).write_text(pareto_picture(entry), encoding="utf-8")
     (args.out / "report.md").write_text("\n".join(parts), encoding="utf-8")
     text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
     (args.out / "report.json").write_text(text + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ __all__ = ["BudgetKeeper"]
 
 #: Captions remembered.
 WINDOW = 50
-#: How many captions the first threshold counts as; its say fades as captions come.
+#: How many captions the first threshold counts as; its say fades as captions come, and is gone after `WINDOW`.
 PRIOR_CAPTIONS = 10
 #: How strongly the budget of the coming captions makes up for what the remembered ones spent too much or too little.
 GAIN = 2.0
@@ -27,8 +27,8 @@ class BudgetKeeper:
     """A running quantile of scores, corrected by what was really sent.
 
     The threshold is the least one under which the remembered captions would have sent their share of tokens; the share
-    is the budget, plus `GAIN` times what they left of it or less what they overdrew. Until enough captions have come,
-    it is averaged with the first threshold. The same captions in the same order always give the same thresholds.
+    is the budget, plus `GAIN` times what they left of it or less what they overdrew. Until the memory is full, it is
+    averaged with the first threshold. The same captions in the same order always give the same thresholds.
 
     One keeper serves one gate in one language. Captions follow each other; a lock keeps two threads from mixing one.
 
@@ -45,6 +45,7 @@ class BudgetKeeper:
         self.budget = budget
         self.first_threshold = first_threshold
         self._prior = prior_captions
+        self._window = window
         self._captions: deque[tuple[tuple[tuple[float, int], ...], int, int]] = deque(maxlen=window)
         self._seen = 0
         self._threshold = first_threshold
@@ -77,16 +78,20 @@ class BudgetKeeper:
         with self._lock:
             self._captions.append((tuple(blocks), drafted, sent))
             self._seen += 1
-            prior = self._prior
+            prior = self._prior_weight()
             quantile = self._quantile(self._share())
             self._threshold = (prior * self.first_threshold + self._seen * quantile) / (prior + self._seen)
+
+    def _prior_weight(self) -> float:
+        """How many captions the first threshold still counts as."""
+        return self._prior * max(0.0, 1.0 - self._seen / self._window)
 
     def _share(self) -> float:
         """Share of the tokens that the coming captions may send, in 0…1."""
         drafted = sum(entry[1] for entry in self._captions)
         sent = sum(entry[2] for entry in self._captions)
         # Captions before the first count as having kept the budget, so that one caption alone moves little.
-        before = self._prior * drafted / len(self._captions)
+        before = self._prior_weight() * drafted / len(self._captions)
         rate = (sent + before * self.budget) / (drafted + before) if drafted else self.budget
         return min(1.0, max(0.0, self.budget + GAIN * (self.budget - rate)))
 

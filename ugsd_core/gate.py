@@ -208,10 +208,10 @@ def _check(options: DecodingOptions, names: list[str]) -> None:
         raise OptionError(f"the bild gate compares a probability with τ, so τ must lie in 0…1, not {options.tau}")
     if options.mode != "ugsd":
         return
-    scored = [name for name in names if name in THRESHOLD_GATES]
-    if options.budget is not None and len(scored) != 1:
+    others = [name for name in names if name not in (*CONTENT_RULES, "content")]
+    if options.budget is not None and not (len(others) == 1 and others[0] in THRESHOLD_GATES):
         raise OptionError(
-            f"a budget steers one threshold, but the gate {options.gate!r} has {len(scored)}; choose one gate of "
+            f"a budget steers the threshold of one gate, which {options.gate!r} does not have; choose one of "
             f"{', '.join(THRESHOLD_GATES)}, alone or joined with content rules"
         )
     if options.promise is not None and "calibrated" not in names:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.calibration.worlds import LENGTH, record, world
-from ugsd_core.calibration.curves import World, best_within, curve, oracle_gates, random_gate, signal_gate
+from ugsd_core.calibration.curves import World, best_within, curve, random_gate, signal_gate
 from ugsd_core.calibration.fusion import acceptances, choose_fusion, compare
 from ugsd_core.calibration.outcomes import RANK, Acceptance
 
@@ -61,9 +61,10 @@ def test_doubt_beats_chance_and_an_oracle_beats_doubt() -> None:
 
     chance = closure(random_gate(0))
     doubt = closure(signal_gate("head_doubt"))
-    oracles = oracle_gates(RANK)
-    oracle = closure(oracles["oracle: the label changes"])
-    repairs = closure(oracles["oracle: a wrong label is mended"])
+    ceilings = {name: made.point(made.run(scores, 0.5), 0.5) for name, scores in made.oracles().items()}
+    oracle = ceilings["oracle: the label changes"].closure
+    repairs = ceilings["oracle: a wrong label is mended"].closure
+    assert oracle is not None and repairs is not None
     assert chance == pytest.approx(0.4, abs=0.12)
     assert doubt > chance + 0.15
     assert repairs > max(doubt, oracle)

@@ -18,7 +18,7 @@ from ugsd_core.calibration.fit import (
     out_of_fold,
 )
 from ugsd_core.calibration.measures import auroc, expected_calibration_error
-from ugsd_core.calibration.outcomes import RANK, Acceptance, label_after, meaning_changes
+from ugsd_core.calibration.outcomes import RANK, Acceptance, meaning_changes, steps
 from ugsd_core.errors import OptionError
 
 pytest.importorskip("sklearn")
@@ -99,7 +99,7 @@ def test_what_cannot_be_fitted_is_said_in_a_sentence() -> None:
 
 
 def test_the_fused_rule_of_the_records_is_the_verifiers_own() -> None:
-    """`label_after` against `FusedRule.judge` on the same distributions."""
+    """`steps` against `FusedRule.judge` on the same distributions."""
     from ugsd_core.acceptance import FusedRule
     from ugsd_core.calibration.outcomes import edge_posterior
     from ugsd_core.uncertainty import Distribution, distribution
@@ -123,12 +123,12 @@ def test_the_fused_rule_of_the_records_is_the_verifiers_own() -> None:
             assert entry.label is not None
             posterior = edge_posterior(made, entry, acceptance.text, acceptance.head)
             replacement = rule.judge(entry.label, distribution(row, 5), posterior)
-            assert label_after(made, entry, acceptance) == (entry.label if replacement is None else replacement)
+            assert steps(made, acceptance)[0].final == (entry.label if replacement is None else replacement)
 
 
 def test_where_the_verifier_wants_no_emotion_word_the_record_decides() -> None:
     made = record(edge=1, after=2, verifier=(0.04,) * 9)
     fused = Acceptance(0.5, 0.5, 0.0)
-    assert label_after(made, made.positions[0], fused) == 2
+    assert steps(made, fused)[0].final == 2
     assert meaning_changes(made, fused) == (True,)
     assert meaning_changes(record(edge=1, after=1)) == (False,)

@@ -1,21 +1,22 @@
 """Gates that know the verifier's answer. They stand outside the loop: a ceiling for any gate, not a way to caption.
 
-An oracle asks the verifier the question that the loop would ask, on a session of its own, and escalates only where the
-answer is worth it. It is put into the registry of gates while a tool runs.
+The oracle of ids asks the verifier the question that the loop would ask, on a session of its own; the oracles of labels
+know from the clip's record what the verifier would make of a position, and of what the edge then drafts behind it. They
+are put into the registry of gates while a tool runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ugsd_core.acoustic import AcousticCode
+from ugsd_core.calibration.outcomes import RANK, Acceptance, Step, steps
+from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.drafter import TorchDraft, TorchDrafter
 from ugsd_core.gate import GATES, DraftBlock, Gate, GateContext, GateDecision
-from ugsd_core.gate_card import edge_posterior
-from ugsd_core.messages import OpenRequest, Verdict, VerifyRequest
-from ugsd_core.models.speech_model import SpeechModel
+from ugsd_core.messages import OpenRequest, VerifyRequest
 from ugsd_core.options import DecodingOptions
 from ugsd_core.verifier import LocalLink, TorchVerifier, VerifierUtterance
 
@@ -55,16 +56,12 @@ class Oracle:
     """Knows drafter, link and clip of the caption under way.
 
     Attributes:
-        edge: For the labels of its tokens.
-        edge_label: The label that the edge alone names (index); None if none.
-        gold: The clip's own label (index); None if unknown.
+        record: What calibration recorded of the clip: what either side would do at every emotion position.
     """
 
-    edge: SpeechModel
     drafter: WatchedDrafter
     link: OracleLink
-    edge_label: int | None = None
-    gold: int | None = None
+    record: ClipRecord | None = None
 
     @contextmanager
     def registered(self) -> Iterator[None]:
@@ -77,27 +74,39 @@ class Oracle:
             for name in ORACLES:
                 del GATES[name]
 
-    def verdict(self, block: DraftBlock, context: GateContext) -> Verdict:
-        """What the verifier would say to the block."""
-        posterior = None
-        if context.options.acceptance == "fused":
-            posterior = edge_posterior(block, self.drafter.draft.label_posterior, context.card)
+    def changes_ids(self, block: DraftBlock, context: GateContext) -> bool:
+        """Whether the verifier would put another token into the block."""
         prefix = tuple(self.drafter.draft._ids[: block.start])
         ids = tuple(token.token_id for token in block.tokens)
-        return self.link.asked.judge(VerifyRequest(context.utterance, 0, 0, 0, prefix, ids, posterior))
+        return self.link.asked.judge(VerifyRequest(context.utterance, 0, 0, 0, prefix, ids)).replacement is not None
+
+    def step(self, block: DraftBlock, context: GateContext) -> Step | None:
+        """What was recorded of the block's emotion position, if it has one."""
+        assert self.record is not None
+        acceptance = RANK
+        if context.options.acceptance == "fused":
+            fusion = context.options.fusion
+            text, head = (0.5, 0.5) if context.card is None else context.card.edge_weights
+            acceptance = Acceptance(fusion, (1.0 - fusion) * text, (1.0 - fusion) * head)
+        places = {(token.position, token.token_id) for token in block.emotion_tokens}
+        return _find(steps(self.record, acceptance), places)
 
     def worth_it(self, name: str, block: DraftBlock, context: GateContext) -> bool:
         """Whether the answer changes ids, the label, or mends a wrong label."""
-        if name != "oracle_ids" and not block.emotion_tokens:
-            return False
-        verdict = self.verdict(block, context)
-        if verdict.replacement is None or name == "oracle_ids":
-            return verdict.replacement is not None
-        tokens = self.edge.emotion_tokens(context.options.language)
-        new, drafted = tokens.label_of(verdict.replacement), tokens.label_of(block.tokens[verdict.accepted].token_id)
-        old = self.edge_label if drafted is None else drafted
-        changes = new is not None and new != old
-        return changes and (name == "oracle_label" or (new == self.gold and old != self.gold))
+        if name == "oracle_ids":
+            return self.changes_ids(block, context)
+        step = self.step(block, context) if block.emotion_tokens else None
+        assert self.record is not None
+        return step is not None and step.changes and (name == "oracle_label" or step.final == self.record.label)
+
+
+def _find(left: Sequence[Step], places: set[tuple[int, int]]) -> Step | None:
+    """The step at one of some places, by position and drafted token."""
+    for step in left:
+        found = step if (step.entry.position, step.entry.token_id) in places else _find(step.then, places)
+        if found is not None:
+            return found
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from ugsd_core.calibration.clips import LabelledClip
 from ugsd_core.calibration.collect import MemoPair, collect_clip, finish_lines
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.calibration.reading import label_index, named_label
+from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.decoding import decode
 from ugsd_core.errors import AudioError
 from ugsd_core.gate import first_threshold
@@ -59,7 +60,7 @@ class Runner:
         drafter = WatchedDrafter(self.pair.edge)
         drafter.gate_cards = self.cards
         link = OracleLink(self.pair.judge())
-        oracle = Oracle(self.pair.edge, drafter, link)
+        oracle = Oracle(drafter, link)
         keepers: dict[tuple[str, str], BudgetKeeper] = {}
         skipped: list[str] = []
         with oracle.registered(), Progress("captioning", len(clips)) as progress:
@@ -119,18 +120,14 @@ class _Clip:
         if known is None:
             prompt = self.oracle.drafter.prompt_name(DecodingOptions(language=self.language), self.utterance.id)
             human = self.clip.caption if self.language == "zh" else ""
+            alone = DecodingOptions(mode="edge", language=self.language)
             made |= {
                 "cues": plain_cues(self.cues),
                 "human": human or None,
                 "reference": self.runner.book.reference(self.clip, self.cues, self.language, prompt),
-                "signals": collect_clip(
-                    self.runner.pair, self.clip, self.utterance, DecodingOptions(mode="edge", language=self.language)
-                ).to_dict(),
+                "signals": collect_clip(self.runner.pair, self.clip, self.utterance, alone).to_dict(),
             }
-            self.oracle.edge_label = made["signals"]["edge_label"]
-        else:
-            self.oracle.edge_label = known["signals"]["edge_label"]
-        self.oracle.gold = made["label"]
+        self.oracle.record = ClipRecord.from_dict((known or made)["signals"])
         made["settings"] = {setting.name: self.caption(setting) for setting in settings}
         return made
 

@@ -234,8 +234,7 @@ def _curves(world: World, score: Score) -> tuple[Curve, ...]:
     gates |= {name: signal_gate(name) for name in (*SIGNALS, *EXTRA_SIGNALS)}
     gates |= {"random emotion": random_gate(0)}
     found = [curve(name, gate, world) for name, gate in gates.items()]
-    for name, gate in world.oracles().items():
-        scores = world.scores(gate)
+    for name, scores in world.oracles().items():
         found.append(Curve(name, (world.point(world.run(scores, 0.5), 0.5),)))
     return tuple(entry for entry in found if entry.points)
 

@@ -33,6 +33,10 @@ __all__ = ["MemoPair", "collect", "collect_clip", "finish_lines"]
 
 #: Alternatives read from a distribution; only the best is used here.
 TOP_K = 2
+#: Replacements followed in a row: a degree word for an emotion word, then another emotion word, is two.
+DEPTH = 3
+
+_NOTHING: tuple[PositionRecord, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +162,7 @@ class _Reading:
     def record(self, clip: LabelledClip) -> ClipRecord:
         drafted = self.draft([])
         ids = [token.token_id for token in drafted]
-        seen = [distribution(row, TOP_K) for row in self.verifier.feed(ids, rows=len(ids) + 1)[:-1]]
+        seen = self.judged([], ids)
         edge_caption = self.pair.edge.decode(ids)
         edge_label = named_label(edge_caption, self.options.language)
         cloud_caption = self.pair.verifier.decode(self.cloud())
@@ -174,11 +178,7 @@ class _Reading:
             edge_label=edge_label,
             cloud_label=named_label(cloud_caption, self.options.language),
             tokens=_columns(drafted, seen),
-            positions=tuple(
-                self.position(drafted, n, seen[n], edge_label)
-                for n, token in enumerate(drafted)
-                if token.signals.label_mass is not None
-            ),
+            positions=self.positions([], drafted, seen, edge_label, DEPTH),
             head=_posterior(self.pair.edge.open(self.code, self.prompt, self.options.language).label_posterior),
             verifier_head=_posterior(self.verifier.label_posterior),
         )
@@ -202,35 +202,73 @@ class _Reading:
             ids.append(int(stream.feed(ids[-1:], rows=1)[0].argmax()))
         return ids
 
-    def position(self, drafted: list[DraftToken], n: int, seen: Distribution, edge_label: int | None) -> PositionRecord:
-        token = drafted[n]
-        before = drafted[n - 1].signals.entropy_nats if n else token.signals.entropy_nats
+    def judged(self, prefix: Sequence[int], ids: Sequence[int]) -> list[Distribution]:
+        """The verifier's view of each of some ids behind a prefix."""
+        stream = self.pair.verifier.open(self.code, self.prompt, self.options.language)
+        rows = stream.feed([*prefix, *ids], rows=len(ids) + 1)
+        return [distribution(row, TOP_K) for row in rows[:-1]]
+
+    def positions(
+        self,
+        prefix: Sequence[int],
+        drafted: Sequence[DraftToken],
+        seen: Sequence[Distribution],
+        label: int | None,
+        depth: int,
+    ) -> tuple[PositionRecord, ...]:
+        """The emotion positions of what was drafted behind a prefix.
+
+        Args:
+            seen: The verifier's view of each drafted token.
+            label: The label that the caption names so.
+            depth: How many replacements are followed in a row.
+        """
+        return tuple(
+            self.position(
+                [*prefix, *(t.token_id for t in drafted[:n])], token, _before(drafted, n), seen[n], label, depth
+            )
+            for n, token in enumerate(drafted)
+            if token.signals.label_mass is not None
+        )
+
+    def position(
+        self, prefix: list[int], token: DraftToken, before: float, seen: Distribution, label: int | None, depth: int
+    ) -> PositionRecord:
         signals = read_signals(token.signals) | {
             "mc_dropout": token.signals.mc_dropout_nats,
             "instability": abs(token.signals.entropy_nats - before),
         }
-        own = self.pair.edge.emotion_tokens(self.options.language)
+        after, then = label, _NOTHING
+        if seen.best != token.token_id:
+            after, then = self.behind([*prefix, seen.best], depth - 1)
         return PositionRecord(
             position=token.position,
             token_id=token.token_id,
-            label=own.label_of(token.token_id),
+            label=self.pair.edge.emotion_tokens(self.options.language).label_of(token.token_id),
             signals=signals,
             text=token.signals.label_mass or (),
             verifier=_floats(self.names_of.masses_of(seen)),
             best_id=seen.best,
             best_label=self.names_of.label_of(seen.best),
             rank=seen.rank(token.token_id),
-            label_after=self.label_after([t.token_id for t in drafted[:n]], token.token_id, seen.best, edge_label),
+            label_after=after,
+            then=then,
         )
 
-    def label_after(self, prefix: list[int], drafted: int, replacement: int, edge_label: int | None) -> int | None:
-        """The caption's label when the verifier's token stands in the drafted one's place and the edge writes on."""
-        if replacement == drafted:
-            return edge_label
-        ids = [*prefix, replacement]
-        if replacement not in self.drafter.end_ids and len(ids) < self.options.max_tokens:
-            ids += [token.token_id for token in self.draft(ids)]
-        return named_label(self.pair.edge.decode(ids), self.options.language)
+    def behind(self, prefix: list[int], depth: int) -> tuple[int | None, tuple[PositionRecord, ...]]:
+        """What the edge writes behind the verifier's token: the caption's label then, and the positions in it."""
+        ended = prefix[-1] in self.drafter.end_ids or len(prefix) >= self.options.max_tokens
+        drafted = [] if ended else self.draft(prefix)
+        ids = [token.token_id for token in drafted]
+        label = named_label(self.pair.edge.decode([*prefix, *ids]), self.options.language)
+        if depth <= 0 or not drafted:
+            return label, ()
+        return label, self.positions(prefix, drafted, self.judged(prefix, ids), label, depth)
+
+
+def _before(drafted: Sequence[DraftToken], n: int) -> float:
+    """Entropy of the token before, for the instability of a block of one token; its own where none was drafted."""
+    return drafted[max(0, n - 1)].signals.entropy_nats
 
 
 def _columns(drafted: Sequence[DraftToken], seen: Sequence[Distribution]) -> TokenColumns:

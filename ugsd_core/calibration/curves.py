@@ -1,9 +1,9 @@
 """What each gate would do at every threshold: closure against tokens sent and round trips, from records alone.
 
 With ``cut="emotion"`` every emotion position is a block of one token, so that a gate is a score a position, and a
-caption costs as many tokens, and as many round trips, as positions pass the threshold. The first escalated position
-whose label changes decides the caption: what the edge had drafted behind it is gone. Scores are those of the edge's own
-draft, so an escalation that changes only the wording is taken to change nothing after it.
+caption costs as many tokens, and as many round trips, as positions pass the threshold. What the edge drafts behind a
+replaced token was drafted when the record was made, so that with rank 1 this is what the loop does, position by
+position. Under the fused rule a replaced emotion word is taken to be the last word on the matter.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.calibration.measures import gap_closure, macro_mean, unweighted_recall
-from ugsd_core.calibration.outcomes import RANK, Acceptance, label_after
+from ugsd_core.calibration.outcomes import RANK, Acceptance, Step, steps
 from ugsd_core.calibration.records import ClipRecord, PositionRecord
-from ugsd_core.lexicon import EMOTION_LABELS
 
-__all__ = ["Curve", "Gate", "Point", "World", "best_within", "curve", "oracle_gates", "random_gate", "signal_gate"]
+__all__ = ["Curve", "Gate", "Point", "World", "best_within", "curve", "random_gate", "signal_gate"]
 
 FloatArray = NDArray[np.float64]
 #: Score of a position under a gate; None never passes.
@@ -40,19 +39,6 @@ def random_gate(seed: int) -> Gate:
         return float(np.random.default_rng([seed, entry.position, *key]).random())
 
     return score
-
-
-def oracle_gates(acceptance: Acceptance) -> dict[str, Gate]:
-    """Gates that know the verifier's answer, the ceiling of any other: one asks wherever the label changes, the other
-    only where that mends a wrong one."""
-
-    def changes(record: ClipRecord, entry: PositionRecord) -> float:
-        return float(label_after(record, entry, acceptance) != record.edge_label)
-
-    def repairs(record: ClipRecord, entry: PositionRecord) -> float:
-        return float(changes(record, entry) > 0.0 and label_after(record, entry, acceptance) == record.label)
-
-    return {"oracle: the label changes": changes, "oracle: a wrong label is mended": repairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +86,15 @@ class Run:
     changed: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A step of a clip, and the numbers of the steps behind it."""
+
+    clip: int
+    step: Step
+    then: tuple[int, ...]
+
+
 class World:
     """Records laid out for one acceptance rule, so that a threshold costs a pass over arrays.
 
@@ -113,37 +108,55 @@ class World:
         self.acceptance = acceptance
         self.corpora = tuple(record.corpus for record in records)
         self.drafted = np.array([len(record.tokens.token_id) for record in records], dtype=np.float64)
-        self._after = [[label_after(record, entry, acceptance) for entry in record.positions] for record in records]
+        self._nodes: list[_Node] = []
+        self._roots = [self._lay_out(n, steps(record, acceptance)) for n, record in enumerate(records)]
         self.edge_right = _right([record.edge_label for record in records], records)
         self.cloud_right = _right([record.cloud_label for record in records], records)
         self.edge = macro_mean(self.edge_right, self.corpora)
         self.cloud = macro_mean(self.cloud_right, self.corpora)
 
-    def oracles(self) -> dict[str, Gate]:
-        """`oracle_gates` of the world's rule."""
-        return oracle_gates(self.acceptance)
+    def _lay_out(self, clip: int, left: Sequence[Step]) -> tuple[int, ...]:
+        """Number the steps of a clip, those behind replacements too."""
+        numbers = []
+        for step in left:
+            numbers.append(len(self._nodes))
+            self._nodes.append(_Node(clip, step, ()))
+            self._nodes[numbers[-1]] = _Node(clip, step, self._lay_out(clip, step.then))
+        return tuple(numbers)
 
-    def scores(self, gate: Gate) -> list[list[float]]:
-        """The gate's score of every position of every clip; −∞ for what it never sends."""
-        return [
-            [-math.inf if (score := gate(record, entry)) is None else score for entry in record.positions]
-            for record in self.records
-        ]
+    def oracles(self) -> dict[str, FloatArray]:
+        """Scores of gates that know the verifier's answer, the ceiling of any other: 1 wherever the label changes, or
+        only where that mends a wrong one. Their threshold is ½."""
+        changes = np.array([node.step.changes for node in self._nodes], dtype=np.float64)
+        gold = [self.records[node.clip].label for node in self._nodes]
+        mends = [node.step.final == label and label is not None for node, label in zip(self._nodes, gold, strict=True)]
+        return {"oracle: the label changes": changes, "oracle: a wrong label is mended": changes * np.array(mends)}
 
-    def run(self, scores: Sequence[Sequence[float]], threshold: float) -> Run:
+    def scores(self, gate: Gate) -> FloatArray:
+        """The gate's score of every position, those behind replacements included; −∞ for what it never sends."""
+        found = (gate(self.records[node.clip], node.step.entry) for node in self._nodes)
+        return np.array([-math.inf if score is None else score for score in found])
+
+    def run(self, scores: FloatArray, threshold: float) -> Run:
         """Escalate every position whose score exceeds the threshold."""
+        passes = (scores > threshold).tolist()
         labels, sent, changed = [], np.zeros(len(self.records)), np.zeros(len(self.records))
-        for n, (record, after, values) in enumerate(zip(self.records, self._after, scores, strict=True)):
-            label = record.edge_label
-            for value, new in zip(values, after, strict=True):
-                if value > threshold:
-                    sent[n] += 1
-                    if new != record.edge_label:
-                        label = new
-                        changed[n] += 1
-                        break
+        for n, (record, left) in enumerate(zip(self.records, self._roots, strict=True)):
+            label, numbers = record.edge_label, list(left)
+            while numbers:
+                node = self._nodes[number := numbers.pop(0)]
+                if not passes[number]:
+                    continue
+                sent[n] += 1
+                if node.step.replaced:
+                    changed[n] += node.step.after != label
+                    label, numbers = node.step.after, list(node.then)
             labels.append(label)
         return Run(_right(labels, self.records), sent, changed)
+
+    def everything(self) -> Run:
+        """Escalate every emotion position."""
+        return self.run(np.zeros(len(self._nodes)), -1.0)
 
     def point(self, run: Run, threshold: float) -> Point:
         """The figures of a run."""
@@ -188,7 +201,7 @@ def _right(labels: Sequence[int | None], records: Sequence[ClipRecord]) -> Float
 def curve(name: str, gate: Gate, world: World, points: int = 40) -> Curve:
     """A gate at thresholds spread evenly over what it sends, from nothing to all it would ever send."""
     scores = world.scores(gate)
-    finite = np.array([value for values in scores for value in values if value > -math.inf])
+    finite = scores[scores > -math.inf]
     levels = np.unique(finite)
     if levels.size == 0:
         return Curve(name, ())
@@ -204,8 +217,3 @@ def best_within(found: Curve, budget: float) -> Point | None:
     """The point that sends the most within a budget ρ; None if even the least is too much."""
     inside = [point for point in found.points if point.rho <= budget + 1e-9]
     return max(inside, key=lambda point: point.rho, default=None)
-
-
-def label_name(label: int | None) -> str | None:
-    """A label's name."""
-    return None if label is None else EMOTION_LABELS[label]

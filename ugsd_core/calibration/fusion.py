@@ -71,7 +71,7 @@ def compare(records: Sequence[ClipRecord], *, draws: int = 1000) -> list[Fusion]
     base = None
     for parts, acceptance in acceptances(head=head, verifier_head=verifier_head):
         world = World(records, acceptance)
-        right = world.run([[1.0] * len(record.positions) for record in records], 0.0).right
+        right = world.everything().right
         base = right if base is None else base
         difference = right - base
         gain = interval(lambda w, d=difference: macro_means(d, strata, w), strata, weights)  # type: ignore[misc]

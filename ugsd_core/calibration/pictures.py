@@ -19,10 +19,11 @@ Place = Callable[[float, float], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named row of points; one point alone is drawn as a mark."""
+    """A named row of points; one point alone is drawn as a mark, and so are all of them where `marks` says so."""
 
     name: str
     points: tuple[tuple[float, float], ...]
+    marks: bool = False
 
 
 def line_chart(
@@ -41,8 +42,9 @@ def line_chart(
         share = (min(high, max(low, y)) - low) / (high - low)
         return LEFT + across * x / x_most, TOP + up * (1.0 - share)
 
+    tall = max(HEIGHT, TOP + 18 * len(lines) + 20)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-size="12" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {tall}" role="img" font-size="12" '
         'font-family="system-ui, sans-serif">',
         f"<title>{escape(title)}</title>",
         "<style>text{fill:#444}.a{stroke:#999;fill:none}.g{stroke:#9995;fill:none}"
@@ -53,12 +55,16 @@ def line_chart(
     for number, line in enumerate(lines):
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
         spots = [place(x, y) for x, y in line.points if 0.0 <= x <= x_most]
-        if len(spots) > 1:
+        if len(spots) > 1 and not line.marks:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
             parts.append(
                 f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
             )
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>' for x, y in spots if len(spots) == 1]
+        parts += [
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
+            for x, y in spots
+            if len(spots) == 1 or line.marks
+        ]
         y = TOP + 8 + 18 * number
         x = WIDTH - RIGHT + 14
         parts.append(

@@ -17,7 +17,7 @@ from ugsd_core.errors import OptionError
 __all__ = ["RECORD_SCHEMA", "ClipRecord", "PositionRecord", "TokenColumns", "append_record", "read_records"]
 
 #: Counts up when old records can no longer be read as new ones.
-RECORD_SCHEMA = 1
+RECORD_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,9 @@ class PositionRecord:
         best_id: The verifier's most probable token.
         best_label: The label whose word that begins, if any.
         rank: Of the drafted token under the verifier.
-        label_after: The caption's label when this token is replaced by ``best_id`` and the edge writes on;
-            the edge's own label where nothing changes.
+        label_after: The caption's label when this token is replaced by ``best_id`` and the edge writes on; the label
+            it has without that where nothing changes.
+        then: Positions of what the edge writes behind ``best_id``; they take the place of those behind this one.
     """
 
     position: int
@@ -48,6 +49,7 @@ class PositionRecord:
     best_label: int | None
     rank: int
     label_after: int | None
+    then: tuple[PositionRecord, ...] = ()
 
     @property
     def ids_change(self) -> bool:
@@ -122,15 +124,25 @@ class ClipRecord:
         try:
             rest = {key: value for key, value in values.items() if key != "schema"}
             rest["tokens"] = TokenColumns(**{key: tuple(column) for key, column in rest["tokens"].items()})
-            rest["positions"] = tuple(
-                PositionRecord(**(entry | {"text": tuple(entry["text"]), "verifier": tuple(entry["verifier"])}))
-                for entry in rest["positions"]
-            )
+            rest["positions"] = _positions(rest["positions"])
             for name in ("head", "verifier_head"):
                 rest[name] = None if rest[name] is None else tuple(rest[name])
             return cls(**rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise OptionError(f"a record is damaged ({error}); delete the file and collect again") from error
+
+
+def _positions(values: Iterable[dict[str, Any]]) -> tuple[PositionRecord, ...]:
+    return tuple(
+        PositionRecord(
+            **(
+                entry
+                | {name: tuple(entry[name]) for name in ("text", "verifier")}
+                | {"then": _positions(entry["then"])}
+            )
+        )
+        for entry in values
+    )
 
 
 def _rounded(value: Any) -> Any:

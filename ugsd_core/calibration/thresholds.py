@@ -10,7 +10,7 @@ import numpy as np
 from ugsd_core.calibration.conformal import SEND_ALL, CaptionScores, Coverage, coverage, promise_threshold
 from ugsd_core.calibration.fit import Score
 from ugsd_core.calibration.measures import corpus_weights
-from ugsd_core.calibration.outcomes import Acceptance, meaning_changes
+from ugsd_core.calibration.outcomes import Acceptance, asked_everywhere
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.errors import OptionError
 
@@ -29,15 +29,16 @@ PROMISES: tuple[float, ...] = (0.01, 0.02, 0.03, 0.05, 0.08, 0.1, 0.15, 0.2)
 
 
 def caption_scores(records: Sequence[ClipRecord], score: Score, acceptance: Acceptance) -> list[CaptionScores]:
-    """Every caption's emotion positions with their scores."""
-    return [
-        CaptionScores(
-            record.speaker or f"\0{record.id}",
-            tuple(score.of_signals(entry.signals) for entry in record.positions),
-            meaning_changes(record, acceptance),
-        )
-        for record in records
-    ]
+    """The escalations of every caption with their scores.
+
+    An escalation that another leads to is made only if both pass, so its score is the lower one.
+    """
+    found = []
+    for record in records:
+        asked = asked_everywhere(record, acceptance)
+        scores = tuple(min(score.of_signals(entry.signals) for entry in chain) for chain, _ in asked)
+        found.append(CaptionScores(record.speaker or f"\0{record.id}", scores, tuple(flag for _, flag in asked)))
+    return found
 
 
 def budget_threshold(records: Sequence[ClipRecord], captions: Sequence[CaptionScores], budget: float) -> float:

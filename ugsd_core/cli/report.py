@@ -84,6 +84,8 @@ def _ledger(result: CaptionResult) -> str:
         for row in ledger["rows"]
         if row["direction"] == "up"
     )
+    if ledger["posterior_bytes"]:
+        sent += f"; of this the edge's view of the emotion {human_bytes(ledger['posterior_bytes'])}"
     up, down = human_bytes(ledger["up_wire_bytes"]), human_bytes(ledger["down_wire_bytes"])
     return f"up {up} in {_count(ledger['frames_up'], 'frame')} ({sent}); down {down}; {waveform}"
 
