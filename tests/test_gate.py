@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ugsd_core.errors import OptionError
-from ugsd_core.gate import GATES, THRESHOLD_GATES, DraftBlock, DraftToken, first_threshold, gate, gate_warnings
+from ugsd_core.gate import GATES, THRESHOLD_GATES, DraftBlock, DraftToken, first_threshold, gate, gate_warnings, own_tau
 from ugsd_core.gate_card import GateCard
 from ugsd_core.messages import Alternative, Signals
 from ugsd_core.options import DecodingOptions, preset
@@ -176,7 +176,7 @@ def test_the_calibrated_gate_compares_the_cards_score_with_the_cards_threshold()
     ("changes", "threshold"),
     [
         ({}, 0.5),
-        ({"tau": 0.0}, 0.5),
+        ({"tau": 0.7}, 0.7),
         ({"budget": 0.1}, 0.3),
         ({"promise": 0.1}, 0.2),
         ({"budget": 0.05, "promise": 0.5}, 0.2),
@@ -269,4 +269,9 @@ def test_a_promise_needs_the_calibrated_gate() -> None:
 def test_the_first_threshold_is_on_the_scale_of_the_score() -> None:
     assert first_threshold(DecodingOptions(gate="digits+margin", tau=0.3), None) == 0.3
     assert first_threshold(DecodingOptions(gate="bild", tau=0.6), None) == pytest.approx(0.4)
-    assert first_threshold(DecodingOptions(gate="calibrated", tau=0.8), None) == 0.8
+    assert first_threshold(DecodingOptions(gate="calibrated", tau=0.6), None) == 0.6
+
+
+def test_a_gate_without_tau_has_one_of_its_own() -> None:
+    for name in THRESHOLD_GATES:
+        assert first_threshold(DecodingOptions(gate=name), None) == own_tau(name), name

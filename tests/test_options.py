@@ -92,3 +92,10 @@ def test_unknown_presets_and_settings_are_named() -> None:
 def test_options_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError):
         preset("default").tau = 2.0  # type: ignore[misc]
+
+
+def test_tau_a_budget_and_a_promise_replace_each_other() -> None:
+    budget = DecodingOptions(gate="calibrated", tau=0.4).changed(budget=0.1)
+    assert (budget.tau, budget.budget, budget.promise) == (None, 0.1, None)
+    assert budget.changed(tau=0.0).budget is None and budget.changed(promise=0.2).budget is None
+    assert budget.changed(k=2, tau=None).budget == 0.1

@@ -23,6 +23,7 @@ from ugsd_core.score_gates import SCORES, EmotionEntropyGate, InstabilityGate, S
 
 __all__ = [
     "GATES",
+    "OWN_TAU",
     "THRESHOLD_GATES",
     "DraftBlock",
     "DraftToken",
@@ -30,8 +31,10 @@ __all__ = [
     "GateContext",
     "GateDecision",
     "first_threshold",
+    "follows_budget",
     "gate",
     "gate_warnings",
+    "own_tau",
 ]
 
 
@@ -112,12 +115,28 @@ class GateContext:
 
 GateFactory = Callable[[GateContext], Gate]
 
+#: τ of the gates whose score is in nats, where none was named; all others compare with 0.5.
+OWN_TAU: dict[str, float] = {
+    "entropy": 1.0,
+    "nll": 1.0,
+    "emotion_entropy": 0.8,
+    "semantic_entropy": 0.8,
+    "calibrated": 0.8,
+}
+
 
 def _own_threshold(name: str, options: DecodingOptions, card: GateCard | None) -> float:
     """Threshold of a gate by the options and the card alone."""
-    if name == "calibrated" and card is not None:
+    limited = options.promise is not None or options.budget is not None
+    if name == "calibrated" and card is not None and (limited or options.tau is None):
         return card.threshold_for(promise=options.promise, budget=options.budget)
-    return 1.0 - options.tau if name == "bild" else options.tau
+    tau = own_tau(name) if options.tau is None else options.tau
+    return 1.0 - tau if name == "bild" else tau
+
+
+def own_tau(name: str) -> float:
+    """τ of a gate where none was named; that of *calibrated* is for an edge without a gate card."""
+    return OWN_TAU.get(name, 0.5)
 
 
 def _score_gate(name: str) -> GateFactory:
@@ -204,18 +223,23 @@ def _check(options: DecodingOptions, names: list[str]) -> None:
             raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {', '.join(GATES)}")
     if "mc_dropout" in names and options.mc_dropout_samples == 0:
         raise OptionError("the mc_dropout gate needs dropout samples; set --mc-dropout-samples to 8, say")
-    if "bild" in names and options.tau > 1.0:
+    if "bild" in names and options.tau is not None and options.tau > 1.0:
         raise OptionError(f"the bild gate compares a probability with τ, so τ must lie in 0…1, not {options.tau}")
     if options.mode != "ugsd":
         return
-    others = [name for name in names if name not in (*CONTENT_RULES, "content")]
-    if options.budget is not None and not (len(others) == 1 and others[0] in THRESHOLD_GATES):
+    if options.budget is not None and not follows_budget(options.gate):
         raise OptionError(
             f"a budget steers the threshold of one gate, which {options.gate!r} does not have; choose one of "
             f"{', '.join(THRESHOLD_GATES)}, alone or joined with content rules"
         )
     if options.promise is not None and "calibrated" not in names:
         raise OptionError(f"only the gate 'calibrated' can keep a promise, not {options.gate!r}")
+
+
+def follows_budget(names: str) -> bool:
+    """Whether a budget can steer these gates: one of them compares a score, the others are content rules."""
+    others = [name for part in names.split("+") if (name := part.strip()) not in (*CONTENT_RULES, "content")]
+    return len(others) == 1 and others[0] in THRESHOLD_GATES
 
 
 def first_threshold(options: DecodingOptions, card: GateCard | None) -> float:
@@ -243,7 +267,8 @@ def gate_warnings(options: DecodingOptions, card: GateCard | None, *, has_head: 
         text = (
             f"This edge has no gate card for {options.language!r}, so the entropy of emotion words decides, with τ = "
         )
-        text += f"{options.tau:g}" if options.budget is None else f"{options.tau:g} at first"
+        tau = _own_threshold("calibrated", options, None)
+        text += f"{tau:g}" if options.budget is None else f"{tau:g} at first"
         found.append(text + (", and no promise can be kept." if options.promise is not None else "."))
     elif options.promise is not None and card is not None and not card.can_promise(options.promise):
         found.append(f"The gate card can't promise α = {options.promise:g}, so every emotion position is sent.")

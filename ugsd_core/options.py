@@ -8,7 +8,10 @@ from typing import Any, Literal
 from ugsd_core.errors import OptionError
 from ugsd_core.messages import Mode
 
-__all__ = ["PRESETS", "SETTING_HELP", "DecodingOptions", "preset"]
+__all__ = ["LIMITS", "PRESETS", "SETTING_HELP", "DecodingOptions", "preset"]
+
+#: The settings that say where the threshold lies.
+LIMITS = frozenset({"tau", "budget", "promise"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,8 @@ class DecodingOptions:
         prompt: Name of the prompt; None means the one each checkpoint names as its own.
         gate: Name of a gate, or several joined with ``+`` (a block escalates if any of them says so).
         tau: Threshold of the gates that compare a score (entropies, NLL and MC-dropout in nats; margin, doubts and
-            *bild*'s probability in 0…1).
+            *bild*'s probability in 0…1). None takes the gate's own: the gate card's for *calibrated*, else
+            `ugsd_core.gate.OWN_TAU`.
         budget: Wanted transmission rate ρ in 0…1 in place of a fixed threshold; None leaves that in force.
         promise: α in 0…1 of the gate *calibrated*: in at most this share of the captions stays an emotion that the
             verifier would have changed. Comes before a budget.
@@ -49,7 +53,7 @@ class DecodingOptions:
     language: Literal["en", "zh"] = "en"
     prompt: str | None = None
     gate: str = "entropy"
-    tau: float = 1.0
+    tau: float | None = None
     budget: float | None = None
     promise: float | None = None
     cut: str = "none"
@@ -77,7 +81,8 @@ class DecodingOptions:
 
         check(self.mode in ("ugsd", "edge", "cloud"), f"mode is 'ugsd', 'edge' or 'cloud', not {self.mode!r}")
         check(self.language in ("en", "zh"), f"captions are written in 'en' or 'zh', not {self.language!r}")
-        check(0.0 <= self.tau < float("inf"), f"tau must be a number of at least 0, not {self.tau}")
+        finite = self.tau is None or 0.0 <= self.tau < float("inf")
+        check(finite, f"tau must be a number of at least 0, not {self.tau}")
         for name in ("budget", "promise"):
             share = getattr(self, name)
             check(share is None or 0.0 <= share <= 1.0, f"{name} must lie in 0…1, not {share}")
@@ -104,8 +109,14 @@ class DecodingOptions:
         return asdict(self)
 
     def changed(self, **changes: Any) -> DecodingOptions:
-        """A copy with some settings replaced; None leaves a setting as it is."""
-        return replace(self, **{key: value for key, value in changes.items() if value is not None})
+        """A copy with some settings replaced; None leaves a setting as it is.
+
+        τ, a budget and a promise are three ways to set one threshold: naming one of them drops the others.
+        """
+        named = {key: value for key, value in changes.items() if value is not None}
+        if LIMITS & set(named):
+            named = dict.fromkeys(LIMITS) | named
+        return replace(self, **named)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DecodingOptions:
@@ -133,7 +144,7 @@ PRESETS: dict[str, DecodingOptions] = {
 
 #: One sentence a setting, shown as help by the command line and the page.
 SETTING_HELP: dict[str, str] = {
-    "tau": "A block is sent when its score passes τ: entropy, NLL or dropout disagreement in nats, or 1 − margin.",
+    "tau": "A block is sent when its score passes τ: entropies, NLL and dropout in nats, all others in 0…1.",
     "budget": "How much of the draft may be sent, as a share of its tokens; the gate's threshold follows the speakers.",
     "promise": "In at most this share of the captions stays an emotion that the verifier would have changed.",
     "cut": "End a block before a word of emotion, so that such a word is sent alone.",

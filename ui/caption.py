@@ -20,12 +20,15 @@ from ui.runs import Runs
 from ui.settings import (
     BLOCK_LENGTHS,
     LANGUAGES,
+    LIMIT_HELP,
+    LIMITS,
     MODES,
     MODES_HELP,
     Settings,
     acceptance_choices,
     changes_note,
     gate_choices,
+    limits_of,
     preset_choices,
     settings_note,
 )
@@ -126,23 +129,54 @@ def _who() -> tuple[gr.Radio, gr.Radio]:
 
 
 def _controls() -> tuple[list[Any], gr.HTML]:
-    tau, rank, gate, acceptance, probability, block_length, k, bonus = Settings.of_preset("default")
+    """The controls in the order of `Settings` from ``preset`` on, and the note below the buttons."""
+    values = iter(Settings.of_preset("default"))
+    limit, budget, promise, tau, rank, gate, cut, acceptance, probability, fusion, block_length, k, bonus = values
     note = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="settings-note")
     name = gr.Dropdown(preset_choices(), value="default", label="Preset", elem_id="preset")
-    tau_slider = gr.Slider(0, 4, value=tau, step=0.05, label="Ask above τ", info=SETTING_HELP["tau"], elem_id="tau")
+    limiter = gr.Dropdown(LIMITS, value=limit, label="What limits the asking", info=LIMIT_HELP, elem_id="limit")
+    sliders = _limit_sliders(limit, budget, promise, tau)
     rank_slider = gr.Slider(
         1, 50, value=rank, step=1, label="Accept within top r", info=SETTING_HELP["rank"], elem_id="rank"
     )
     with gr.Accordion("More settings", open=False, elem_id="more-settings"):
         rest = [
             gr.Dropdown(gate_choices(), value=gate, label="Which blocks are sent", elem_id="gate"),
+            gr.Checkbox(cut, label="Emotion words alone", info=SETTING_HELP["cut"], elem_id="cut"),
             gr.Dropdown(acceptance_choices(), value=acceptance, label="A token passes if it is", elem_id="acceptance"),
             gr.Slider(0.01, 1, value=probability, step=0.01, label="p", info=SETTING_HELP["probability"]),
+            gr.Slider(
+                0,
+                1,
+                value=fusion,
+                step=0.05,
+                label="Verifier's weight in a fused verdict",
+                info=SETTING_HELP["fusion"],
+                elem_id="fusion",
+            ),
             gr.Dropdown(BLOCK_LENGTHS, value=block_length, label="Block length", elem_id="block-length"),
             gr.Slider(1, 16, value=k, step=1, label="k, tokens in a block", info=SETTING_HELP["k"], elem_id="k"),
             gr.Checkbox(bonus, label="Bonus token", info="Take one more token after a block that passed whole."),
         ]
-    return [name, tau_slider, rank_slider, *rest], note
+    return [name, limiter, *sliders, rank_slider, *rest], note
+
+
+def _limit_sliders(limit: str, budget: float, promise: float, tau: float) -> list[gr.Slider]:
+    """Budget, promise and τ, of which the one is shown that is in force."""
+    return [
+        gr.Slider(
+            0, 50, value=budget, step=0.5, label="Send at most, % of the drafted tokens", info=SETTING_HELP["budget"],
+            elem_id="budget", visible=limit == "budget",
+        ),
+        gr.Slider(
+            1, 50, value=promise, step=1, label="Wrong at most, % of the captions", info=SETTING_HELP["promise"],
+            elem_id="promise", visible=limit == "promise",
+        ),
+        gr.Slider(
+            0, 4, value=tau, step=0.05, label="Ask above τ", info=SETTING_HELP["tau"], elem_id="tau",
+            visible=limit == "tau",
+        ),
+    ]  # fmt: skip
 
 
 # ── What the controls do ──────────────────────────────────────────────────────────────────────────────────────────
@@ -196,9 +230,17 @@ def _wire_settings(controls: list[Any], settings: list[Any], note: gr.HTML, runs
         return f'<p class="soft">{escape(changed)}</p>' if changed else ""
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-    name = controls[0]
+    name, limiter, *sliders = controls[:5]
     name.input(Settings.of_preset, name, controls[1:], **quiet)
+    gate = next(control for control in controls if control.elem_id == "gate")
+    gr.on([limiter.change, gate.change], _shown_slider, [limiter, gate], sliders, **quiet)
     gr.on([control.change for control in settings], remark, settings, note, **quiet)
+
+
+def _shown_slider(limit: str, gate: str) -> list[Any]:
+    """Show the slider of the limit in force; none for a gate without a score."""
+    allowed = limits_of(gate)
+    return [gr.update(visible=name == limit and name in allowed) for name in ("budget", "promise", "tau")]
 
 
 def _wire_run(

@@ -17,11 +17,19 @@ WHAT_AM_I_LOOKING_AT = """
    time. A token is a word or a part of one. Four tokens or so make a *block*.
 2. For each token the edge also knows how unsure it was: the *entropy* of its choice, in nats. The warmer the
    background, the less sure.
-3. A *gate* looks at each block. If the score passes τ, the block is sent to the large model, the *verifier*, which runs
-   as a separate program, here or on another machine. Otherwise the block stays as it is and nothing is asked.
+3. A *gate* looks at each block. If its score passes a threshold, the block is sent to the large model, the *verifier*,
+   which runs as a separate program, here or on another machine. Otherwise the block stays as it is and nothing is asked.
 4. The verifier judges a whole block at once. Tokens it would have chosen too (within its r best) are **accepted**. The
    first that fails is **rejected** and **corrected**; what was drafted after it is **ignored**, and the edge goes on
    from the correction.
+
+**How often is it asked?** You choose what limits it. A *budget* is a share of the drafted tokens: the threshold follows
+the voices it hears, so that no more is sent over many captions; one caption alone may spend more or less. A *promise*
+is a share of captions in which an emotion may stay that the verifier would have changed; it was set on other
+speakers, and is not certain for yours. τ is the threshold itself.
+
+**Who names the emotion?** Some rules let the verifier alone decide, and *fused* multiplies both models' views: the edge
+then sends its own, nine bytes, with the word.
 
 **What is sent?** Once per recording the *acoustic code*, a coarse picture of the sound, and then only token numbers.
 The recording itself is never sent. The code is not nothing, though: speech that can be understood may be made from it

@@ -54,6 +54,19 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
         use_listened(model, heads, tmp_path / "other.safetensors")
 
 
+def test_listening_goes_on_from_where_it_was(tmp_path: Path) -> None:
+    run = listener()
+    run.train_step()
+    run.save(tmp_path / "listened.safetensors")
+    again = listener()
+    again.load(tmp_path / "listened.safetensors")
+    for name, value in run.averaged.state_dict().items():
+        assert torch.equal(value, again.module.state_dict()[name]), name
+        assert torch.equal(value, again.averaged.state_dict()[name]), name
+    with pytest.raises(CheckpointError, match="what listening wrote"):
+        again.load(tmp_path / "none.safetensors")
+
+
 def test_lower_layers_learn_slower() -> None:
     tower = build_model("edge", tokenizer(), None, TINY).model.audio_tower
     rates = {group["peak"] for group in tower_groups(tower, 1.0, 0.5, 4.0)}

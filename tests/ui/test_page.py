@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from ugsd_core.acceptance import ACCEPTANCE_RULES
 from ugsd_core.gate import GATES
 from ugsd_core.options import PRESETS
 from ui.assets import example_clips, web_asset
-from ui.settings import Settings, acceptance_choices, changes_note, gate_choices, preset_choices, settings_note
+from ui.settings import (
+    Settings,
+    acceptance_choices,
+    changes_note,
+    gate_choices,
+    limits_of,
+    preset_choices,
+    settings_note,
+)
 from ui.speech import Recordings, describe
 from ui.theme import DARK, LIGHT, contrast, heat_colour, page_css
 
@@ -91,9 +100,8 @@ def test_heat_is_one_hue_whose_lightness_is_monotonic(scheme: str, palette: dict
 
 
 def settings(name: str = "default", mode: str = "ugsd", **changes: Any) -> Settings:
-    tau, rank, gate, acceptance, probability, block_length, k, bonus = Settings.of_preset(name)
-    values = {"tau": tau, "rank": rank, "gate": gate, "acceptance": acceptance, "probability": probability}
-    values |= {"block_length": block_length, "k": k, "bonus": bonus} | changes
+    names = [field.name for field in fields(Settings)][3:]
+    values = dict(zip(names, Settings.of_preset(name), strict=True)) | changes
     return Settings(language="en", mode=mode, preset=name, **values)
 
 
@@ -112,7 +120,25 @@ def test_every_preset_gate_and_rule_can_be_chosen() -> None:
 
 def test_the_page_says_what_was_changed_since_the_preset() -> None:
     assert changes_note(settings()) is None
-    assert changes_note(settings(tau=1.1, k=3)) == "Changed from the preset: τ, k."
+    paper = settings("paper", tau=1.1, k=3)
+    assert changes_note(paper) == "Changed from the preset: τ, k."
+
+
+def test_one_limit_is_in_force_and_only_one_that_the_gate_can_follow() -> None:
+    def limits(**changes: Any) -> tuple[float | None, float | None, float | None]:
+        chosen = settings(budget=4.0, promise=20.0, tau=0.7, **changes).options()
+        return chosen.budget, chosen.promise, chosen.tau
+
+    assert limits(gate="calibrated", limit="budget") == (0.04, None, None)
+    assert limits(gate="calibrated", limit="promise") == (None, 0.2, None)
+    assert limits(gate="calibrated", limit="own") == (None, None, None)
+    assert limits(gate="entropy", limit="tau") == (None, None, 0.7)
+    assert limits(gate="entropy", limit="promise") == (None, None, None)
+    assert "can't keep a promise" in (settings_note(settings(gate="entropy", limit="promise"), 620) or "")
+    for gate in ("always", "random", "emotion_words"):
+        assert limits(gate=gate, limit="budget") == (None, None, None)
+        assert settings_note(settings(gate=gate, limit="budget"), 620) is None
+        assert limits_of(gate) == []
 
 
 def test_dropout_is_switched_on_with_its_gate() -> None:

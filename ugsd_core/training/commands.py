@@ -45,6 +45,7 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--listen-steps", type=int, help="number of steps, instead of --listen-minutes")
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
+        action.add_argument("--listen-from", type=Path, help="what the first phase wrote, to listen on from there")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
@@ -130,6 +131,8 @@ def _listen(args: argparse.Namespace, model: Any, cache: FeatureCache, out: Path
         minutes=args.listen_minutes, steps=args.listen_steps, seed=args.seed, tower_lr=DEFAULTS[args.role][2]
     )
     listener = Listener(model.model.audio_tower, size_of(args.role).width, cache, recipe, _report)
+    if args.listen_from is not None:
+        listener.load(args.listen_from)
     listener.run()
     listener.save(out)
 

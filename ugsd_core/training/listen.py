@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ugsd_core.errors import CheckpointError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.training.batches import Sampler
 from ugsd_core.training.cues import CUE_NAMES
@@ -236,6 +237,22 @@ class Listener:
             for index, label in zip(chosen, guess.tolist(), strict=True):
                 found[index] = label
         return found
+
+    def load(self, path: Path) -> None:
+        """Begin with what an earlier run of this phase wrote; optimiser and schedule begin anew.
+
+        Raises:
+            CheckpointError: If the file is missing or of another model.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            state = load_file(path)
+            self.module.load_state_dict(state)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise CheckpointError(f"{path} holds no tower and heads of this model; name what listening wrote") from error
+        self.averaged.load_state_dict(state)
 
     def save(self, path: Path) -> None:
         """Write the averaged tower (``tower.…``) and heads (``heads.…``), float32."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ugsd_core.gate import own_tau
 from ugsd_core.messages import (
     DRAFTED_STATES,
     Alternative,
@@ -238,9 +239,10 @@ def token_strip(**settings: Any) -> gr.HTML:
 
 def _tau_and_scale(options: dict[str, Any]) -> tuple[float | None, float]:
     """τ where the gate compares an entropy, and the entropy that gets the full colour."""
-    names = str(options.get("gate", "")).split("+")
-    if options.get("mode") == "ugsd" and {"entropy", "emotion_entropy"} & set(names):
-        tau = float(options.get("tau", 0.0))
+    names = [name for name in str(options.get("gate", "")).split("+") if name in ("entropy", "emotion_entropy")]
+    if options.get("mode") == "ugsd" and names and options.get("budget") is None:
+        tau = options.get("tau")
+        tau = own_tau(names[0]) if tau is None else float(tau)
         return tau, max(2.0, 1.5 * tau)
     return None, 2.0
 
