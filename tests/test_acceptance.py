@@ -214,17 +214,6 @@ def test_a_bonus_token_at_an_emotion_word_is_fused_too() -> None:
     assert fused().choice(seen(low=0.9), view(anger=1.0)) == LOW
 
 
-def test_the_verifiers_own_head_sharpens_its_view() -> None:
-    head = np.full(len(EMOTION_LABELS), 0.01)
-    head[EMOTION_LABELS.index("anger")] = 0.92
-    assert fused(1.0, head=head).judge(SAD, TORN, FLAT) is None, "no weight, no say"
-    assert fused(1.0, head=head, head_weight=0.5).judge(SAD, TORN, FLAT) == ANGRY
-    assert fused(1.0, head=head, head_weight=0.01).judge(SAD, TORN, FLAT) is None
-    for anger in (0.3, 0.5, 0.6, 0.9):  # no head, no change
-        posterior = view(anger=anger, sadness=1.0 - anger)
-        assert fused(0.5, head_weight=0.9).judge(SAD, TORN, posterior) == fused(0.5).judge(SAD, TORN, posterior)
-
-
 def test_no_rule_ever_replaces_a_token_by_itself() -> None:
     random = np.random.default_rng(0)
     for _ in range(60):
@@ -236,9 +225,9 @@ def test_no_rule_ever_replaces_a_token_by_itself() -> None:
 
 
 def test_the_registry_hands_a_rule_all_it_may_need() -> None:
-    rule = acceptance_rule("fused", rank=3, probability=0.5, fusion=0.2, tokens=LABELS, head_weight=0.4)
+    rule = acceptance_rule("fused", rank=3, probability=0.5, fusion=0.2, tokens=LABELS)
     assert isinstance(rule, FusedRule)
-    assert (rule.rank, rule.fusion, rule.tokens, rule.head, rule.head_weight) == (3, 0.2, LABELS, None, 0.4)
+    assert (rule.rank, rule.fusion, rule.tokens) == (3, 0.2, LABELS)
 
 
 # ── Fused, in the loop ────────────────────────────────────────────────────────────────────────────────────────────

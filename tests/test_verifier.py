@@ -12,7 +12,7 @@ from tests.tiny import utterance
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.captioner import Captioner
 from ugsd_core.drafter import TorchDrafter
-from ugsd_core.errors import HandshakeRefused, OptionError, ProtocolError
+from ugsd_core.errors import HandshakeRefused, ProtocolError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.messages import CaptionFinished, GenerateRequest, OpenRequest, Verdict, VerifyRequest
 from ugsd_core.models.speech_model import SpeechModel
@@ -179,20 +179,7 @@ def test_an_impossible_view_of_the_emotion_is_refused(pair: Pair, posterior: tup
     assert error.value.code == "bad_verify"
 
 
-def test_the_weight_of_the_verifiers_head_is_checked_and_harmless_without_a_head(emotional_pair: Pair) -> None:
-    with pytest.raises(OptionError, match="0…1"):
-        TorchVerifier(emotional_pair.verifier, head_weight=1.5)
-    verdicts = []
-    for head_weight in (0.0, 0.7):
-        verifier = TorchVerifier(emotional_pair.verifier, head_weight=head_weight)
-        held = verifier.open(request(emotional_pair.verifier, 1, acceptance="fused"))
-        prefix, wanted = emotional_draft(emotional_pair, held)
-        block = VerifyRequest("u", 0, 0, 0, tuple(prefix), (wanted,), certain(0))
-        verdicts.append(replace(held.judge(block), verify_ms=0.0))
-    assert verdicts[0] == verdicts[1]
-
-
-def test_the_verifiers_head_is_heard_when_it_has_one(emotional_pair: Pair) -> None:
+def test_the_verifiers_head_is_heard_by_every_rule(emotional_pair: Pair) -> None:
     from ugsd_core.models.emotion_head import EmotionHead
 
     tokens = emotional_pair.verifier.emotion_tokens("en")
@@ -202,13 +189,15 @@ def test_the_verifiers_head_is_heard_when_it_has_one(emotional_pair: Pair) -> No
     bias = np.full(9, -50.0, dtype=np.float32)
     bias[other] = 50.0
     width = emotional_pair.verifier.audio_embeddings(np.zeros((128, 100), dtype=np.float32)).shape[1]
-    model = replace(emotional_pair.verifier, head=EmotionHead(np.zeros((9, width), dtype=np.float32), bias))
     block = VerifyRequest("u", 0, 0, 0, tuple(prefix), (wanted,), FLAT)
-    for head_weight, expected in ((0.0, tokens.label_of(wanted)), (0.99, other)):
-        verifier = TorchVerifier(model, head_weight=head_weight)
-        verdict = verifier.open(request(model, 2, acceptance="fused", fusion=1.0, bonus=False)).judge(block)
-        named = wanted if verdict.replacement is None else verdict.replacement
-        assert tokens.label_of(named) == expected
+    for acceptance in ("rank", "fused"):
+        for head_weight, expected in ((0.0, tokens.label_of(wanted)), (10.0, other)):
+            head = EmotionHead(np.zeros((9, width), dtype=np.float32), bias)
+            model = replace(emotional_pair.verifier, head=head, head_weight=head_weight)
+            asked = request(model, 2, acceptance=acceptance, rank=1, fusion=1.0, bonus=False)
+            verdict = TorchVerifier(model).open(asked).judge(block)
+            named = wanted if verdict.replacement is None else verdict.replacement
+            assert tokens.label_of(named) == expected, (acceptance, head_weight)
 
 
 def test_eight_utterances_at_once_get_what_they_get_alone(pair: Pair) -> None:

@@ -156,15 +156,11 @@ class FusedRule:
 
     Attributes:
         tokens: Of the verifier's tokenizer and the caption's language; None judges everything by rank.
-        head: The verifier's own emotion head's posterior (9,), if it has one.
-        head_weight: How much that counts: ``p_verifier ∝ text ** (1 − head_weight) · head ** head_weight``.
     """
 
     rank: int
     fusion: float
     tokens: LabelTokens | None = None
-    head: FloatArray | None = None
-    head_weight: float = 0.0
 
     def judge(self, token_id: int, verifier: Distribution, posterior: Sequence[int] | None = None) -> int | None:
         """None if the token names the fused label, or passes by rank where no label is asked for."""
@@ -188,9 +184,6 @@ class FusedRule:
         if masses.sum() < EMOTION_WANTED:
             return None
         own = _log(masses / masses.sum())
-        if self.head is not None:
-            head = _log(np.asarray(self.head, dtype=np.float64))
-            own = (1.0 - self.head_weight) * own + self.head_weight * head
         fused = self.fusion * own + (1.0 - self.fusion) * _log(dequantise(posterior))
         # A label without a word in this tokenizer cannot be put into the caption. In a tie the verifier decides.
         nameable = [label for label in range(N_LABELS) if self.tokens.ids_of(label).size]
@@ -216,8 +209,6 @@ class RuleSettings:
     probability: float
     fusion: float = 0.5
     tokens: LabelTokens | None = None
-    head: FloatArray | None = None
-    head_weight: float = 0.0
 
 
 ACCEPTANCE_RULES: dict[str, Callable[[RuleSettings], AcceptanceRule]] = {
@@ -225,7 +216,7 @@ ACCEPTANCE_RULES: dict[str, Callable[[RuleSettings], AcceptanceRule]] = {
     "probability": lambda s: ProbabilityRule(s.probability),
     "typical": lambda s: TypicalRule(s.probability),
     "greedy": lambda s: GreedyRule(),
-    "fused": lambda s: FusedRule(s.rank, s.fusion, s.tokens, s.head, s.head_weight),
+    "fused": lambda s: FusedRule(s.rank, s.fusion, s.tokens),
 }
 
 
@@ -236,8 +227,6 @@ def acceptance_rule(
     probability: float,
     fusion: float = 0.5,
     tokens: LabelTokens | None = None,
-    head: FloatArray | None = None,
-    head_weight: float = 0.0,
 ) -> AcceptanceRule:
     """The rule of that name.
 
@@ -246,9 +235,7 @@ def acceptance_rule(
     """
     if name not in ACCEPTANCE_RULES:
         raise OptionError(f"there is no acceptance rule {name!r}; choose one of {', '.join(ACCEPTANCE_RULES)}")
-    settings = RuleSettings(
-        rank=rank, probability=probability, fusion=fusion, tokens=tokens, head=head, head_weight=head_weight
-    )
+    settings = RuleSettings(rank=rank, probability=probability, fusion=fusion, tokens=tokens)
     return ACCEPTANCE_RULES[name](settings)
 
 

@@ -159,29 +159,14 @@ class TorchVerifier:
 
     The model is read-only and shared by all utterances; each utterance has its own key-value cache. Forward passes
     of different utterances may run in different threads.
-
-    Args:
-        head_weight: How much the checkpoint's own emotion head counts in *fused* acceptance, 0…1; no effect on other
-            rules, or without a head.
-
-    Raises:
-        OptionError: If the weight lies outside 0…1.
     """
 
-    def __init__(self, model: SpeechModel, *, head_weight: float = 0.0) -> None:
-        if not 0.0 <= head_weight <= 1.0:
-            raise OptionError(f"the verifier's head weight must lie in 0…1, not {head_weight}")
+    def __init__(self, model: SpeechModel) -> None:
         self.model = model
-        self.head_weight = head_weight
 
     @classmethod
     def load(
-        cls,
-        checkpoint: str | Path | None = None,
-        *,
-        device: str = "cpu",
-        dtype: str = "float32",
-        head_weight: float = 0.0,
+        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
     ) -> TorchVerifier:
         """Load a checkpoint (None: the embedded verifier).
 
@@ -192,7 +177,7 @@ class TorchVerifier:
 
         model = load_speech_model(checkpoint or default_checkpoint("verifier"), device=device, dtype=dtype)
         limit_threads(model)
-        return cls(model, head_weight=head_weight)
+        return cls(model)
 
     @property
     def info(self) -> VerifierInfo:
@@ -206,7 +191,7 @@ class TorchVerifier:
             ProtocolError: If the code does not fit the checkpoint, or an option has no meaning.
         """
         try:
-            return TorchVerifierUtterance(self.model, request, self.head_weight)
+            return TorchVerifierUtterance(self.model, request)
         except (OptionError, CheckpointError) as error:
             raise ProtocolError(str(error), "bad_open") from error
 
@@ -218,14 +203,13 @@ class TorchVerifierUtterance:
     back from the edge as committed with the next block.
 
     Args:
-        head_weight: As in `TorchVerifier`.
 
     Raises:
         OptionError: If there is no such acceptance rule.
         CheckpointError: If the code does not fit the checkpoint.
     """
 
-    def __init__(self, model: SpeechModel, request: OpenRequest, head_weight: float = 0.0) -> None:
+    def __init__(self, model: SpeechModel, request: OpenRequest) -> None:
         began = perf_counter()
         self._model = model
         self._request = request
@@ -236,8 +220,6 @@ class TorchVerifierUtterance:
             probability=request.probability,
             fusion=request.fusion,
             tokens=model.emotion_tokens(request.language) if request.acceptance == "fused" else None,
-            head=self._stream.label_posterior,
-            head_weight=head_weight,
         )
         self.opened = OpenedReply(request.utterance, self._stream.input_tokens, (perf_counter() - began) * 1e3)
 

@@ -17,8 +17,9 @@ WHAT_AM_I_LOOKING_AT = """
    time. A token is a word or a part of one. Four tokens or so make a *block*.
 2. For each token the edge also knows how unsure it was: the *entropy* of its choice, in nats. The warmer the
    background, the less sure.
-3. A *gate* looks at each block. If its score passes a threshold, the block is sent to the large model, the *verifier*,
-   which runs as a separate program, here or on another machine. Otherwise the block stays as it is and nothing is asked.
+3. A *gate* looks at each block. If its score passes a threshold, the block is sent to the large model, the
+   *verifier*, which runs as a separate program, here or on another machine. Otherwise the block stays as it is and
+   nothing is asked.
 4. The verifier judges a whole block at once. Tokens it would have chosen too (within its r best) are **accepted**. The
    first that fails is **rejected** and **corrected**; what was drafted after it is **ignored**, and the edge goes on
    from the correction.

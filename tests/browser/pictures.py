@@ -33,6 +33,8 @@ def visit(browser: Browser, address: str, settings: dict[str, Any]) -> Visit:
     page.page.locator("#gate input").click()
     page.page.get_by_role("option", name="entropy of any token").click()
     more.click()
+    page.page.locator("#limit input").click()
+    page.page.get_by_role("option", name="τ").click()
     number = page.page.locator("#tau input[type=number]")
     number.fill(TAU)
     number.press("Tab")

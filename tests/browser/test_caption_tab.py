@@ -203,6 +203,19 @@ def test_a_preset_moves_the_sliders_and_a_useless_rank_is_named(visit: Open, fak
     page.wait("document.querySelector('#settings-note').textContent.includes('rejects almost nothing')")
 
 
+def test_the_slider_of_the_limit_in_force_is_the_one_that_is_shown(visit: Open, fake_page: str) -> None:
+    page = visit(fake_page)
+
+    def shown(name: str) -> str:
+        return f"document.querySelector('#{name}')?.offsetParent != null"
+
+    for words, slider in (("a promise", "promise"), ("τ", "tau"), ("a budget", "budget")):
+        page.page.locator("#limit input").click()
+        page.page.get_by_role("option", name=words, exact=True).click()
+        page.wait(shown(slider))
+        page.wait(" && ".join(f"!({shown(other)})" for other in {"promise", "tau", "budget"} - {slider}))
+
+
 # ── Looks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

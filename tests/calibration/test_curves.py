@@ -92,4 +92,4 @@ def test_a_tie_takes_the_simplest() -> None:
 def test_acceptances_say_what_they_are() -> None:
     assert RANK.name == "verifier alone (rank 1)"
     assert Acceptance(0.5, 0.25, 0.25).name == "verifier^0.5 · edge text^0.25 · edge head^0.25"
-    assert not RANK.fused and Acceptance(1.0, 0.0, 0.0, 0.5).fused
+    assert not RANK.fused and Acceptance(0.9, 0.1, 0.0).fused

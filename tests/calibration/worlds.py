@@ -63,7 +63,7 @@ def record(
     ranks = tuple(2 if flag and after != edge else 1 for flag in flags)
     tokens = TokenColumns(tuple(range(LENGTH)), flags, ones, ones, ones, (), ranks)
     return ClipRecord(
-        f"c{number}", corpus, speaker, "f", "en", label, "edge.", "cloud.", edge, cloud, tokens, positions, head, None
+        f"c{number}", corpus, speaker, "f", "en", label, "edge.", "cloud.", edge, cloud, tokens, positions, head
     )
 
 

@@ -86,3 +86,32 @@ def test_the_embedded_checkpoints_have_a_head() -> None:
         folder = default_checkpoint(side)  # type: ignore[arg-type]
         width = json.loads((folder / "config.json").read_text())["audio_config"]["output_dim"]
         assert load_emotion_head(folder, width) is not None
+
+
+def test_the_head_has_its_say_in_which_emotion_is_named(tmp_path: Path) -> None:
+    folder = tiny.save_checkpoint(tmp_path / "tiny", "qwen2_5_omni", size=WIDTH)
+    save_file(tensors(), folder / HEAD_FILE)
+    bare = load_speech_model(folder)
+    (folder / "ugsd.json").write_text(json.dumps({"head_weight": 0.5}))
+    model = load_speech_model(folder)
+    code = encode_waveform(tiny.utterance(1).samples, model.features)
+    for language in ("en", "zh"):
+        before, stream = bare.open(code, None, language), model.open(code, None, language)
+        added = stream.next_logits() - before.next_logits()
+        tokens, posterior = model.emotion_tokens(language), stream.label_posterior
+        named = [i for i in range(model.vocabulary_size) if tokens.label_of(i) is not None]
+        for token_id in named:
+            odds = posterior[tokens.label_of(token_id)] / posterior.max()
+            assert added[token_id] == pytest.approx(0.5 * np.log(odds), abs=1e-4)
+        np.testing.assert_array_equal(np.delete(added, named), 0.0)
+        ids = [5, 6, 7]
+        rows = stream.feed(ids, rows=4) - before.feed(ids, rows=4)
+        np.testing.assert_allclose(rows, np.tile(added, (4, 1)), atol=1e-4)
+
+
+@pytest.mark.parametrize("weight", [-1, 11, "1", True, None])
+def test_an_impossible_weight_of_the_head_is_refused(tmp_path: Path, weight: object) -> None:
+    folder = tiny.save_checkpoint(tmp_path / "tiny", "qwen2_5_omni", size=WIDTH)
+    (folder / "ugsd.json").write_text(json.dumps({"head_weight": weight}))
+    with pytest.raises(CheckpointError, match="emotion head a weight"):
+        load_speech_model(folder)

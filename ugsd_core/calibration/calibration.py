@@ -75,8 +75,7 @@ def calibrate(
         OptionError: If the clips can't tell: no labels, one speaker, nothing that the verifier changes.
     """
     fusions = compare(records, draws=draws)
-    # The verifier's own head is set where the verifier is started, not by the edge's card: shown, not chosen.
-    chosen = choose_fusion([entry for entry in fusions if not entry.acceptance.verifier_head])
+    chosen = choose_fusion(fusions)
     acceptance = chosen.acceptance
     table = make_table(records, acceptance)
     found = candidates(table)

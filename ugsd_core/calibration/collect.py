@@ -180,7 +180,6 @@ class _Reading:
             tokens=_columns(drafted, seen),
             positions=self.positions([], drafted, seen, edge_label, DEPTH),
             head=_posterior(self.pair.edge.open(self.code, self.prompt, self.options.language).label_posterior),
-            verifier_head=_posterior(self.verifier.label_posterior),
         )
 
     def draft(self, prefix: Sequence[int]) -> list[DraftToken]:

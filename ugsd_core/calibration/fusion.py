@@ -8,7 +8,7 @@ over corpora. A grid's best point is partly luck, so a candidate with more parts
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ugsd_core.calibration.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.curves import World
@@ -37,12 +37,11 @@ class Fusion:
     gain: Interval
 
 
-def acceptances(*, head: bool, verifier_head: bool = False) -> list[tuple[int, Acceptance]]:
+def acceptances(*, head: bool) -> list[tuple[int, Acceptance]]:
     """Candidates with the number of things each multiplies, simplest first.
 
     Args:
         head: The edge has an emotion head.
-        verifier_head: Try the verifier's too.
     """
     shares = (0.5, 0.3, 0.4, 0.6, 0.7)  # of the edge; equal weights first, so that a tie takes them
     found = [(1, RANK)]
@@ -50,8 +49,6 @@ def acceptances(*, head: bool, verifier_head: bool = False) -> list[tuple[int, A
     if head:
         found += [(2, Acceptance(1.0 - share, 0.0, share)) for share in shares]
         found += [(3, Acceptance(1.0 - share, share / 2, share / 2)) for share in shares]
-    if verifier_head:
-        found += [(parts + 1, replace(entry, verifier_head=0.5)) for parts, entry in list(found)]
     return sorted(found, key=lambda entry: entry[0])
 
 
@@ -64,12 +61,11 @@ def compare(records: Sequence[ClipRecord], *, draws: int = 1000) -> list[Fusion]
     if all(record.label is None for record in records):
         raise OptionError("no clip has an emotion label, so the weights of the fused rule can't be chosen")
     head = any(record.head is not None for record in records)
-    verifier_head = any(record.verifier_head is not None for record in records)
     strata = make_strata([record.corpus for record in records], [record.speaker for record in records])
     weights = draw_weights(strata, draws)
     found: list[Fusion] = []
     base = None
-    for parts, acceptance in acceptances(head=head, verifier_head=verifier_head):
+    for parts, acceptance in acceptances(head=head):
         world = World(records, acceptance)
         right = world.everything().right
         base = right if base is None else base

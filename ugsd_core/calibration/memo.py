@@ -99,6 +99,10 @@ class MemoStream(CaptionStream):
         # Only reached for what a plain stream sets in its own initialiser, which is never run here.
         return getattr(self.__dict__["_memory"].stream, name)
 
+    def logits(self, hidden: torch.Tensor) -> Logits:
+        """As the clip's own stream has it."""
+        return self._memory.stream.logits(hidden)
+
     def next_hidden(self) -> torch.Tensor:
         """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
         self._compute([])
@@ -132,7 +136,7 @@ class MemoStream(CaptionStream):
         row = self._memory.logits.get(prefix)
         if row is None:
             with torch.inference_mode():
-                row = self._memory.logits[prefix] = self._model.logits(self._memory.hidden[prefix])[0]
+                row = self._memory.logits[prefix] = self._memory.stream.logits(self._memory.hidden[prefix])[0]
         return row
 
     def _compute(self, ids: Sequence[int]) -> None:

@@ -37,18 +37,16 @@ class Acceptance:
     Attributes:
         verifier, text, head: Exponents of the verifier's label masses, the edge's, and the edge's emotion head; they
             add up to 1. With all weight on the verifier this is the rank rule (r = 1).
-        verifier_head: How much of the verifier's own exponent its emotion head has.
     """
 
     verifier: float = 1.0
     text: float = 0.0
     head: float = 0.0
-    verifier_head: float = 0.0
 
     @property
     def fused(self) -> bool:
         """Whether the edge has a say."""
-        return self.verifier < 1.0 or self.verifier_head > 0.0
+        return self.verifier < 1.0
 
     @property
     def name(self) -> str:
@@ -56,8 +54,7 @@ class Acceptance:
         if not self.fused:
             return "verifier alone (rank 1)"
         parts = [("verifier", self.verifier), ("edge text", self.text), ("edge head", self.head)]
-        named = " · ".join(f"{name}^{weight:.2g}" for name, weight in parts if weight)
-        return named + (f", verifier head {self.verifier_head:.2g}" if self.verifier_head else "")
+        return " · ".join(f"{name}^{weight:.2g}" for name, weight in parts if weight)
 
 
 RANK = Acceptance()
@@ -72,9 +69,7 @@ def edge_posterior(record: ClipRecord, position: PositionRecord, text: float, he
 
 def fused_posterior(record: ClipRecord, position: PositionRecord, acceptance: Acceptance) -> Labels:
     """Logarithm (9,), up to a constant, of the product that the *fused* rule takes its label from."""
-    own = (1.0 - acceptance.verifier_head) * _log(np.asarray(position.verifier) / sum(position.verifier))
-    if record.verifier_head is not None and acceptance.verifier_head:
-        own = own + acceptance.verifier_head * _log(np.asarray(record.verifier_head))
+    own = _log(np.asarray(position.verifier) / sum(position.verifier))
     levels = edge_posterior(record, position, acceptance.text, acceptance.head)
     return acceptance.verifier * own + (1.0 - acceptance.verifier) * _log(dequantise(levels))
 

@@ -84,7 +84,7 @@ class ClipRecord:
         label: The clip's own label (index); None if unknown.
         edge_caption, cloud_caption: Edge-only and cloud-only.
         edge_label, cloud_label: The last label each names; None if it names none.
-        head, verifier_head: Posterior (9,) of either side's emotion head; None without one.
+        head: Posterior (9,) of the edge's emotion head; None without one.
     """
 
     id: str
@@ -100,7 +100,6 @@ class ClipRecord:
     tokens: TokenColumns
     positions: tuple[PositionRecord, ...]
     head: tuple[float, ...] | None
-    verifier_head: tuple[float, ...] | None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -125,8 +124,7 @@ class ClipRecord:
             rest = {key: value for key, value in values.items() if key != "schema"}
             rest["tokens"] = TokenColumns(**{key: tuple(column) for key, column in rest["tokens"].items()})
             rest["positions"] = _positions(rest["positions"])
-            for name in ("head", "verifier_head"):
-                rest[name] = None if rest[name] is None else tuple(rest[name])
+            rest["head"] = None if rest["head"] is None else tuple(rest["head"])
             return cls(**rest)
         except (KeyError, TypeError, AttributeError) as error:
             raise OptionError(f"a record is damaged ({error}); delete the file and collect again") from error

@@ -96,6 +96,7 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
         head=load_emotion_head(folder, model.get_input_embeddings().weight.shape[1]),
         wordings=wordings,
         folder=folder if folder.is_dir() else None,
+        head_weight=_head_weight(name, own),
     )
 
 
@@ -113,6 +114,18 @@ def _prompts(name: str, own: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         if known not in PROMPTS:
             raise CheckpointError(f"{name}: ugsd.json names an unknown prompt {known!r}")
     return (wordings[0] if wordings else prompt), wordings
+
+
+def _head_weight(name: str, own: dict[str, Any]) -> float:
+    """What ``ugsd.json`` says of the emotion head's say, 0 to 10.
+
+    Raises:
+        CheckpointError: If it is no such number.
+    """
+    weight = own.get("head_weight", 0.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight <= 10.0:
+        raise CheckpointError(f"{name}: ugsd.json gives the emotion head a weight of {weight!r}, not one of 0 to 10")
+    return float(weight)
 
 
 def _looks_like_path(checkpoint: str | Path) -> bool:

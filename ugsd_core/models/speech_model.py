@@ -31,6 +31,8 @@ from ugsd_core.models.text import TokenBytes
 __all__ = ["CaptionStream", "SpeechModel", "shared_vocabulary_fingerprint"]
 
 END_OF_TURN = "<|im_end|>"
+#: The head never holds a label for less likely than this beside its favourite.
+LEAST_ODDS = 1e-4
 Logits = NDArray[np.float32]
 
 
@@ -56,6 +58,7 @@ class SpeechModel:
         prompt: Name of its default prompt.
         name: For people.
         head: Its auxiliary emotion head, if it has one.
+        head_weight: How much the head has a say in which emotion is named (`head_bias`); 0 leaves it to the text.
         wordings: Prompts that ask for the same caption in different wordings; empty if it knows only `prompt`.
         folder: Where it was loaded from; None for a name on the hub.
     """
@@ -73,6 +76,7 @@ class SpeechModel:
     head: EmotionHead | None = None
     wordings: tuple[str, ...] = ()
     folder: Path | None = None
+    head_weight: float = 0.0
 
     @classmethod
     def create(
@@ -87,6 +91,7 @@ class SpeechModel:
         head: EmotionHead | None = None,
         wordings: tuple[str, ...] = (),
         folder: Path | None = None,
+        head_weight: float = 0.0,
     ) -> SpeechModel:
         """Join model and tokenizer, checking that they fit.
 
@@ -126,6 +131,7 @@ class SpeechModel:
             head,
             wordings,
             folder,
+            head_weight,
         )
 
     @property
@@ -154,6 +160,28 @@ class SpeechModel:
         if known is None:  # two threads may both build it: they build the same
             known = self._emotion_tokens[language] = EmotionTokens(self.tokenizer, language, self.vocabulary_size)
         return known
+
+    def head_bias(self, posterior: NDArray[np.float32] | None, language: str) -> Logits | None:
+        """What is added to the logits of a caption, so that emotion words weigh ``p_text · p_head ** head_weight``.
+
+        Text and head read the same sound in two ways and err differently; their product names more emotions right
+        than either. The head's favourite is left as it is and the words of other labels lose, so that no position
+        gets more emotion words than the text wants.
+
+        Args:
+            posterior: Of the emotion head (9,); None without a head.
+            language: Of the caption.
+
+        Returns:
+            Shape (V,), at most 0; None where there is nothing to add.
+        """
+        if posterior is None or self.head_weight == 0.0:
+            return None
+        tokens = self.emotion_tokens(language)
+        bias = np.zeros(self.vocabulary_size, dtype=np.float32)
+        for label, probability in enumerate(posterior / posterior.max()):
+            bias[tokens.ids_of(label)] = self.head_weight * np.log(max(float(probability), LEAST_ODDS))
+        return bias
 
     def wording(self, utterance: str) -> str | None:
         """The prompt that asks for an utterance's wording, always the same one; None if there is nothing to choose.
@@ -273,6 +301,7 @@ class CaptionStream:
         with torch.inference_mode():
             embeds, self.label_posterior = model.read_request(code, prompt, language)
             self._prompt_hidden = model.hidden(embeds, 0, self._cache)[-1:].clone()
+        self._bias = model.head_bias(self.label_posterior, language)
         self.input_tokens: int = embeds.shape[1]
         self._ids: list[int] = []
         # Hidden state behind the last token that was fed; None after a truncation until it is needed again.
@@ -300,10 +329,15 @@ class CaptionStream:
         assert self._last_hidden is not None
         return self._last_hidden
 
+    def logits(self, hidden: torch.Tensor) -> Logits:
+        """Logits of this caption, the emotion head's say included: (n, hidden) -> float32 (n, V)."""
+        rows = self._model.logits(hidden)
+        return rows if self._bias is None else rows + self._bias
+
     def next_logits(self) -> Logits:
         """Logits (V,) of the token at position ``length``."""
         with torch.inference_mode():
-            row: Logits = self._model.logits(self.next_hidden())[0]
+            row: Logits = self.logits(self.next_hidden())[0]
             return row
 
     def feed(self, ids: Sequence[int], *, rows: int) -> Logits:
@@ -321,7 +355,7 @@ class CaptionStream:
             hidden = self._feed_hidden(ids)
             if before is not None:
                 hidden = torch.cat((before, hidden))
-            return self._model.logits(hidden[-rows:])
+            return self.logits(hidden[-rows:])
 
     def _feed_hidden(self, ids: Sequence[int]) -> torch.Tensor:
         with torch.inference_mode():

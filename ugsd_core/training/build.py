@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+#: How much the emotion head has a say in which emotion a caption names, chosen on development speakers.
+HEAD_WEIGHT = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """Dimensions of one model of the pair.
@@ -243,6 +247,7 @@ def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str)
         "family": "qwen2_5_omni",
         "prompt": "worded",
         "wordings": WORDINGS,
+        "head_weight": 0.0 if head is None else HEAD_WEIGHT,
         "features": asdict(SPEC),
         "name": name,
         "licence": "CC-BY-NC-SA-4.0",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from ugsd_core.errors import CheckpointError
@@ -18,6 +18,9 @@ from ugsd_core.lexicon import emotions_in
 from ugsd_core.models.prompts import WORDINGS, Language, prompt_ids
 from ugsd_core.training.batches import MARKERS, audio_tokens
 from ugsd_core.training.data import Example
+
+if TYPE_CHECKING:
+    from ugsd_core.models.speech_model import SpeechModel
 
 __all__ = ["Captioned", "caption_examples", "evaluate_checkpoint", "summarise"]
 
@@ -45,6 +48,7 @@ def caption_examples(
     prompt: str = "worded",
     batch_size: int = 32,
     max_tokens: int = 48,
+    bias: Callable[[Any, Language], Any] | None = None,
 ) -> list[Captioned]:
     """Greedy captions, one language per example, in the order given.
 
@@ -56,13 +60,14 @@ def caption_examples(
         prompt: As ``ugsd.json`` names it; ``"worded"`` asks each clip for a wording of its own.
         batch_size: Clips in a batch, which are alike in length.
         max_tokens: Where a caption ends at the latest.
+        bias: From an example's audio vectors (n_audio, width) and its language to what is added to its logits (V,).
     """
     order = sorted(range(len(examples)), key=lambda index: examples[index].code.n_frames)
     texts: dict[int, str] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         batch = [(examples[i], languages[i], prompt_of(prompt, examples[i])) for i in chosen]
-        texts.update(zip(chosen, _greedy(model, tokenizer, batch, max_tokens), strict=True))
+        texts.update(zip(chosen, _greedy(model, tokenizer, batch, max_tokens, bias), strict=True))
     return [Captioned(examples[i], languages[i], texts[i]) for i in range(len(examples))]
 
 
@@ -74,8 +79,8 @@ def prompt_of(prompt: str, example: Example) -> str:
 Asked = tuple[Example, Language, str]
 
 
-def _prefix(model: Any, tokenizer: Any, batch: Sequence[Asked]) -> tuple[Any, Any]:
-    """Left-padded request embeddings (batch, length, width) and their attention mask (batch, length)."""
+def _prefix(model: Any, tokenizer: Any, batch: Sequence[Asked]) -> tuple[Any, Any, Sequence[Any]]:
+    """Left-padded request embeddings (batch, length, width), their mask (batch, length), and each example's audio."""
     import torch
 
     features = [torch.from_numpy(example.code.features()) for example, _, _ in batch]
@@ -94,16 +99,22 @@ def _prefix(model: Any, tokenizer: Any, batch: Sequence[Asked]) -> tuple[Any, An
     where = ids == tokenizer.convert_tokens_to_ids(MARKERS.pad)
     if int(where.sum()) != audio.shape[0]:
         raise CheckpointError(f"the tower gave {audio.shape[0]} vectors for {int(where.sum())} audio placeholders")
-    return embeddings.masked_scatter(where[..., None], audio.to(embeddings.dtype)), mask
+    parts = audio.split([audio_tokens(f.shape[1]) for f in features])
+    return embeddings.masked_scatter(where[..., None], audio.to(embeddings.dtype)), mask, parts
 
 
-def _greedy(model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int) -> list[str]:
+def _greedy(
+    model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int, bias: Callable[[Any, Language], Any] | None
+) -> list[str]:
     """Greedy captions of one batch; rows that have ended go on producing tokens that are cut off."""
     import torch
     from transformers import DynamicCache
 
     with torch.inference_mode():
-        inputs, mask = _prefix(model, tokenizer, batch)
+        inputs, mask, audio = _prefix(model, tokenizer, batch)
+        added: Any = 0.0
+        if bias is not None:
+            added = torch.stack([bias(part, language) for part, (_, language, _) in zip(audio, batch, strict=True)])
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = DynamicCache(config=model.config.text_config)
         written: list[Any] = []
@@ -116,7 +127,7 @@ def _greedy(model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int)
                 past_key_values=cache,
                 use_cache=True,
             ).last_hidden_state[:, -1]
-            chosen = model.lm_head(hidden).argmax(-1)
+            chosen = (model.lm_head(hidden) + added).argmax(-1)
             written.append(chosen)
             ended |= chosen == tokenizer.eos_token_id
             if bool(ended.all()):
@@ -127,6 +138,21 @@ def _greedy(model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int)
         rows = torch.stack(written, dim=1).tolist()
     eos = tokenizer.eos_token_id
     return [tokenizer.decode(row[: row.index(eos)] if eos in row else row) for row in rows]
+
+
+def _head_bias(speech: SpeechModel) -> Callable[[Any, Language], Any]:
+    """What a loaded model's emotion head adds to the logits of a caption, all rows of the model's output wide."""
+    import torch
+
+    def bias(audio: Any, language: Language) -> Any:
+        row = torch.zeros(speech.model.lm_head.weight.shape[0])
+        posterior = None if speech.head is None else speech.head.posterior(audio.float().mean(dim=0).numpy())
+        found = speech.head_bias(posterior, language)
+        if found is not None:
+            row[: len(found)] = torch.from_numpy(found)
+        return row
+
+    return bias
 
 
 def summarise(captioned: Sequence[Captioned]) -> dict[str, Any]:
@@ -165,7 +191,9 @@ def evaluate_checkpoint(
     if not (checkpoint / "ugsd.json").is_file():
         raise CheckpointError(f"{checkpoint} holds no ugsd.json, so it is not a checkpoint of this program")
     tokenizer: Any = AutoTokenizer.from_pretrained(checkpoint)
-    model = load_speech_model(checkpoint).model
+    speech = load_speech_model(checkpoint)
     prompt = json.loads((checkpoint / "ugsd.json").read_text(encoding="utf-8"))["prompt"]
-    captioned = caption_examples(model, tokenizer, examples, [language] * len(examples), prompt=prompt)
+    captioned = caption_examples(
+        speech.model, tokenizer, examples, [language] * len(examples), prompt=prompt, bias=_head_bias(speech)
+    )
     return {"language": language} | summarise(captioned), captioned

@@ -251,7 +251,9 @@ class Listener:
             state = load_file(path)
             self.module.load_state_dict(state)
         except (OSError, SafetensorError, RuntimeError) as error:
-            raise CheckpointError(f"{path} holds no tower and heads of this model; name what listening wrote") from error
+            raise CheckpointError(
+                f"{path} holds no tower and heads of this model; name what listening wrote"
+            ) from error
         self.averaged.load_state_dict(state)
 
     def save(self, path: Path) -> None:
