@@ -18,10 +18,10 @@ from ugsd_core.training.corpora import Clip
 from ugsd_core.training.cues import CUE_NAMES, Cues
 from ugsd_core.training.data import FINE, SPEC, Copy, Example, FeatureCache
 from ugsd_core.training.evaluate import caption_examples, summarise
-from ugsd_core.training.hearing import hear
+from ugsd_core.training.hearing import hear, sounds
 from ugsd_core.training.tokenizer import build_tokenizer
 from ugsd_core.training.tower import padded_tower
-from ugsd_core.training.trainer import Recipe, Trainer
+from ugsd_core.training.trainer import Recipe, Trainer, batch_loss
 
 torch: Any = pytest.importorskip("torch")
 
@@ -149,6 +149,26 @@ def test_a_batch_asks_for_the_caption_and_nothing_else() -> None:
         assert batch.targets[row, : len(answer)].tolist() == answer
         assert batch.ids[row, batch.asked[row] + 1][: len(answer)].tolist() == answer
         assert batch.weights[row].sum() == len(answer) + 5
+
+
+def test_several_captions_of_a_clip_cost_one_tower_and_weigh_as_they_would_alone(tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    run.model.eval()
+    examples = cache().examples[:3]
+    items = [as_recorded(e, language) for e in examples for language in ("en", "zh")]
+    heard = [hear(e, None) for e in examples]
+    pad, ids = tokenizer().pad_token_id, emotion_token_ids(tokenizer())
+    together = collate(items, pad, ids, captions=2)
+    assert len(together.features) == 3 and len(together.ids) == 6
+    alone = collate(items, pad, ids)
+    assert torch.equal(together.ids, alone.ids)
+    twice = sounds([e for e in examples for _ in range(2)], [h for h in heard for _ in range(2)])
+    with torch.no_grad():
+        losses = [
+            batch_loss(run.model, run.heads, batch, targets, RECIPE, run.audio_id)[1]
+            for batch, targets in ((together, sounds(examples, heard)), (alone, twice))
+        ]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
 
 
 def test_a_step_draws_the_same_clips_whenever_it_is_asked() -> None:

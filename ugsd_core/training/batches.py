@@ -56,15 +56,16 @@ class Item:
 class Batch:
     """Tensors of one step, padded on the right: a causal decoder needs no mask for that.
 
-    Frames and ids are padded to round numbers, so that shapes repeat from batch to batch (see `training.tower`).
+    Frames and ids are padded to round numbers, so that shapes repeat from batch to batch (see `training.tower`). A clip
+    may have several captions, in rows one after the other: the tower, which costs most, then hears it once for all.
 
     Attributes:
-        features: (batch, 80, frames) float32.
-        lengths: (batch,) int64, frames of each clip.
-        ids: (batch, length) int64.
-        asked: (batch, ANSWER) int64, the positions that predict the caption's tokens.
-        targets: (batch, ANSWER) int64, the tokens that they should predict.
-        weights: (batch, ANSWER) float32, the loss weight of each; 0 beyond the caption.
+        features: (clips, 80, frames) float32.
+        lengths: (clips,) int64, frames of each clip.
+        ids: (captions, length) int64; as many rows a clip as any other.
+        asked: (captions, ANSWER) int64, the positions that predict the caption's tokens.
+        targets: (captions, ANSWER) int64, the tokens that they should predict.
+        weights: (captions, ANSWER) float32, the loss weight of each; 0 beyond the caption.
     """
 
     features: Any
@@ -112,11 +113,18 @@ def item(
     return Item(heard.features, request + answer, len(request))
 
 
-def collate(items: Sequence[Item], pad_id: int, emotion_ids: frozenset[int]) -> Batch:
-    """Pad items into one batch."""
+def collate(items: Sequence[Item], pad_id: int, emotion_ids: frozenset[int], captions: int = 1) -> Batch:
+    """Pad items into one batch.
+
+    Args:
+        items: Captions; those of one clip stand together.
+        pad_id: Fills the rows.
+        emotion_ids: From `emotion_token_ids`.
+        captions: How many each clip has.
+    """
     import torch
 
-    features, lengths = pad_features([one.features for one in items])
+    features, lengths = pad_features([one.features for one in items[::captions]])
     # The number of ids follows from the padded frames alone, so that one length means one set of shapes.
     longest = round_up(audio_tokens(features.shape[2]) + REQUEST + ANSWER, 8)
     ids = np.full((len(items), longest), pad_id, dtype=np.int64)

@@ -43,6 +43,7 @@ class Recipe:
         minutes: Wall-clock budget; ignored when ``steps`` is given.
         steps: Number of steps, or ``None`` for the wall clock.
         batch_size: Clips a step.
+        captions: Captions of each clip in a step, in languages and wordings of their own.
         tower_lr: Peak learning rate of the tower's top layer.
         layer_decay: Factor on it from each layer to the one below.
         decoder_lr: Peak learning rate of everything else.
@@ -58,6 +59,7 @@ class Recipe:
     minutes: float = 10.0
     steps: int | None = None
     batch_size: int = 16
+    captions: int = 3
     tower_lr: float = 5e-5
     layer_decay: float = 0.8
     decoder_lr: float = 1e-3
@@ -65,7 +67,7 @@ class Recipe:
     aux_weight: float = 0.3
     dropout: float = 0.1
     ema: float = 0.995
-    evaluations: tuple[float, ...] = (0.1, 0.5, 0.8, 1.0)
+    evaluations: tuple[float, ...] = (0.5, 0.8, 1.0)
     save_every_s: float = 180.0
     seed: int = 0
 
@@ -104,12 +106,14 @@ def batch_loss(
     audio, heard = padded_tower(model.model.audio_tower, batch.features, batch.lengths, dropout)
     pooled = functional.dropout((audio.float() * heard[..., None]).sum(1) / heard.sum(1, keepdim=True), dropout)
     inputs = model.get_input_embeddings()(batch.ids)
+    captions = len(batch.ids) // len(batch.lengths)
+    audio, heard = audio.repeat_interleave(captions, 0), heard.repeat_interleave(captions, 0)
     audio = functional.dropout(audio[heard], dropout)
     inputs = inputs.masked_scatter((batch.ids == audio_id)[..., None], audio.to(inputs.dtype))
     positions = torch.arange(inputs.shape[1]).expand(3, inputs.shape[0], -1)
     hidden = model.model.language_model(inputs_embeds=inputs, position_ids=positions, use_cache=False).last_hidden_state
     # Logits only where a caption token is predicted: two thirds of the positions are audio and request.
-    rows = torch.arange(len(batch.lengths))[:, None]
+    rows = torch.arange(len(batch.ids))[:, None]
     logits = model.lm_head(hidden[rows, batch.asked]).float()
     losses = functional.cross_entropy(
         logits.flatten(0, 1), batch.targets.flatten(), reduction="none", label_smoothing=recipe.smoothing
@@ -190,18 +194,13 @@ class Trainer:
         rng = self.sampler.rng(step)
         drawn = self.sampler.draw(step)
         heard = [hear(example, rng) for example in drawn]
+        captions = self.recipe.captions
         items = [
-            item(
-                example,
-                one,
-                self.cache.thresholds,
-                self.tokenizer,
-                LANGUAGES[int(rng.integers(2))],
-                1 + int(rng.integers(WORDINGS)),
-            )
+            item(example, one, self.cache.thresholds, self.tokenizer, LANGUAGES[choice % 2], 1 + choice // 2)
             for example, one in zip(drawn, heard, strict=True)
+            for choice in rng.choice(2 * WORDINGS, size=captions, replace=False).tolist()
         ]
-        return collate(items, self.tokenizer.pad_token_id, self.emotion_ids), sounds(drawn, heard)
+        return collate(items, self.tokenizer.pad_token_id, self.emotion_ids, captions), sounds(drawn, heard)
 
     def train_step(self) -> tuple[float, float]:
         """One update of weights and averages; returns caption loss and head accuracy."""
