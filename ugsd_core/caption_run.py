@@ -9,6 +9,7 @@ from time import perf_counter
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.drafter import Drafter
 from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.gate_card import fusion_weight
 from ugsd_core.messages import (
     CaptionFinished,
     Event,
@@ -101,7 +102,7 @@ class CaptionRun:
                 o.probability,
                 o.bonus,
                 o.top_k,
-                o.fusion,
+                fusion_weight(o.fusion, self.drafter.gate_card(o.language)),
             )
         )
         yield from self.frames()

@@ -31,6 +31,7 @@ __all__ = [
     "GateCards",
     "Isotonic",
     "edge_posterior",
+    "fusion_weight",
     "read_gate_cards",
 ]
 
@@ -224,6 +225,13 @@ def read_gate_cards(folder: Path | None) -> GateCards | None:
 
 def _words(error: Exception) -> str:
     return f"it has no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+
+
+def fusion_weight(wanted: float | None, card: GateCard | None) -> float:
+    """Weight of the verifier's label probabilities in the *fused* rule: as wanted, else the card's, else ½."""
+    if wanted is not None:
+        return wanted
+    return 0.5 if card is None else card.fusion.verifier
 
 
 def edge_posterior(block: DraftBlock, head: tuple[float, ...] | None, card: GateCard | None) -> tuple[int, ...] | None:

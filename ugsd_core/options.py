@@ -34,7 +34,8 @@ class DecodingOptions:
         acceptance: Name of an acceptance rule.
         rank: r of the *rank* rule: a token passes within the verifier's r best.
         probability: p of the *probability* rule, ε of the *typical* rule.
-        fusion: Of the *fused* rule: weight of the verifier's label probabilities; the edge's have the rest.
+        fusion: Of the *fused* rule: weight of the verifier's label probabilities; the edge's have the rest. None takes
+            the gate card's, or ½ without one.
         block_length: ``"fixed"`` or ``"adaptive"`` (the paper's three levels).
         k: Tokens in a block; k0 of the adaptive rule.
         k_short: Adaptive: after a corrected block.
@@ -60,7 +61,7 @@ class DecodingOptions:
     acceptance: str = "rank"
     rank: int = 1
     probability: float = 0.3
-    fusion: float = 0.5
+    fusion: float | None = None
     block_length: str = "fixed"
     k: int = 4
     k_short: int = 2
@@ -83,13 +84,12 @@ class DecodingOptions:
         check(self.language in ("en", "zh"), f"captions are written in 'en' or 'zh', not {self.language!r}")
         finite = self.tau is None or 0.0 <= self.tau < float("inf")
         check(finite, f"tau must be a number of at least 0, not {self.tau}")
-        for name in ("budget", "promise"):
+        for name in ("budget", "promise", "fusion"):
             share = getattr(self, name)
             check(share is None or 0.0 <= share <= 1.0, f"{name} must lie in 0…1, not {share}")
         check(self.cut in ("none", "emotion"), f"cut is 'none' or 'emotion', not {self.cut!r}")
         check(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
         check(0.0 < self.probability <= 1.0, f"probability must lie in (0, 1], not {self.probability}")
-        check(0.0 <= self.fusion <= 1.0, f"fusion must lie in 0…1, not {self.fusion}")
         lengths = ("fixed", "adaptive")
         check(self.block_length in lengths, f"block length is 'fixed' or 'adaptive', not {self.block_length!r}")
         for name in ("k", "k_short", "k_long"):

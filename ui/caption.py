@@ -19,6 +19,7 @@ from ui.help import WHAT_AM_I_LOOKING_AT
 from ui.runs import Runs
 from ui.settings import (
     BLOCK_LENGTHS,
+    FUSIONS,
     LANGUAGES,
     LIMIT_HELP,
     LIMITS,
@@ -145,14 +146,8 @@ def _controls() -> tuple[list[Any], gr.HTML]:
             gr.Checkbox(cut, label="Emotion words alone", info=SETTING_HELP["cut"], elem_id="cut"),
             gr.Dropdown(acceptance_choices(), value=acceptance, label="A token passes if it is", elem_id="acceptance"),
             gr.Slider(0.01, 1, value=probability, step=0.01, label="p", info=SETTING_HELP["probability"]),
-            gr.Slider(
-                0,
-                1,
-                value=fusion,
-                step=0.05,
-                label="Verifier's weight in a fused verdict",
-                info=SETTING_HELP["fusion"],
-                elem_id="fusion",
+            gr.Dropdown(
+                FUSIONS, value=fusion, label="In a fused verdict", info=SETTING_HELP["fusion"], elem_id="fusion"
             ),
             gr.Dropdown(BLOCK_LENGTHS, value=block_length, label="Block length", elem_id="block-length"),
             gr.Slider(1, 16, value=k, step=1, label="k, tokens in a block", info=SETTING_HELP["k"], elem_id="k"),

@@ -12,6 +12,7 @@ from ugsd_core.options import PRESETS, DecodingOptions
 
 __all__ = [
     "BLOCK_LENGTHS",
+    "FUSIONS",
     "LANGUAGES",
     "LIMITS",
     "LIMIT_HELP",
@@ -31,6 +32,11 @@ MODES = [("UGSD", "ugsd"), ("Edge only", "edge"), ("Cloud only", "cloud")]
 MODES_HELP = "UGSD: this machine drafts, the verifier is asked where the draft is unsure. Edge: nothing is sent."
 LIMITS = [("a budget", "budget"), ("a promise", "promise"), ("the gate's own threshold", "own"), ("τ", "tau")]
 LIMIT_HELP = "How often the verifier is asked: by a share of the draft, by what may go wrong, or by a fixed score."
+#: The verifier's weight; a negative one leaves it to calibration.
+FUSIONS: list[tuple[str, float]] = [
+    ("as calibrated", -1.0),
+    *((f"verifier {share} %, edge {100 - share} %", share / 100) for share in range(0, 101, 10)),
+]
 BLOCK_LENGTHS = [("fixed: k tokens", "fixed"), ("adaptive: three levels", "adaptive")]
 
 _PRESET_WORDS = {
@@ -93,6 +99,7 @@ class Settings:
     Attributes:
         limit: What sets the gate's threshold: ``"budget"``, ``"promise"``, ``"own"`` or ``"tau"``.
         budget, promise: In percent.
+        fusion: One of `FUSIONS`.
     """
 
     language: str
@@ -131,7 +138,7 @@ class Settings:
             cut="emotion" if self.cut else "none",
             acceptance=self.acceptance,
             probability=float(self.probability),
-            fusion=float(self.fusion),
+            fusion=float(self.fusion) if self.fusion >= 0 else None,
             block_length=self.block_length,
             k=int(self.k),
             bonus=bool(self.bonus),
@@ -153,7 +160,7 @@ class Settings:
             o.cut == "emotion",
             o.acceptance,
             o.probability,
-            o.fusion,
+            -1.0 if o.fusion is None else o.fusion,
             o.block_length,
             o.k,
             o.bonus,
@@ -182,7 +189,7 @@ _NAMES = {
     "cut": "emotion words alone",
     "acceptance": "when a token passes",
     "probability": "p",
-    "fusion": "weight of the verifier",
+    "fusion": "weights in a fused verdict",
     "block_length": "block length",
     "k": "k",
     "bonus": "bonus token",

@@ -16,6 +16,7 @@ from ugsd_core.calibration.outcomes import RANK, Acceptance, Step, steps
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.drafter import TorchDraft, TorchDrafter
 from ugsd_core.gate import GATES, DraftBlock, Gate, GateContext, GateDecision
+from ugsd_core.gate_card import fusion_weight
 from ugsd_core.messages import OpenRequest, VerifyRequest
 from ugsd_core.options import DecodingOptions
 from ugsd_core.verifier import LocalLink, TorchVerifier, VerifierUtterance
@@ -85,7 +86,7 @@ class Oracle:
         assert self.record is not None
         acceptance = RANK
         if context.options.acceptance == "fused":
-            fusion = context.options.fusion
+            fusion = fusion_weight(context.options.fusion, context.card)
             text, head = (0.5, 0.5) if context.card is None else context.card.edge_weights
             acceptance = Acceptance(fusion, (1.0 - fusion) * text, (1.0 - fusion) * head)
         places = {(token.position, token.token_id) for token in block.emotion_tokens}

@@ -138,7 +138,7 @@ def settings_for(card: GateCard | None, curves: dict[str, dict[str, Any]]) -> li
     found = list(_plain())
     rules = [(rank, "")]
     if card is not None and card.acceptance == "fused":
-        rules.append((rank.changed(acceptance="fused", fusion=card.fusion.verifier), ", fused"))
+        rules.append((rank.changed(acceptance="fused"), ", fused"))
     for rule, suffix in rules:
         found += [*_meaning(rule, suffix), *_thresholds(curves, rule, suffix)]
         if card is not None:

@@ -55,8 +55,9 @@ judges the blocks that are worth asking about. Both share one tokenizer and read
 
 The request is one of the prompts `worded-1` to `worded-6` of `ugsd_core.models.prompts`, the features are those of
 `ugsd_core.acoustic`; another prompt or front end is outside what the model has seen. `emotion_head.safetensors` holds a
-linear layer on the mean of the audio vectors (labels in its metadata), trained beside the captions: a posterior over
-emotions from sound alone.
+linear layer on the mean of the audio vectors (labels in its metadata), trained beside the captions: a posterior p over
+emotions from sound alone. In this program `head_weight * log(p / max p)` is added to the logits of emotion words, and
+the figures below were measured so.
 
 ## Training data
 
