@@ -202,7 +202,7 @@ def test_edge_mode_starts_and_reaches_no_verifier(world: World, capsys: pytest.C
 def test_a_gate_that_sent_nothing_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.events = StreamBuilder().kept("a", END).finish()
     assert main(["caption", "clip.wav"]) == 0
-    assert "the gate (emotion_entropy) found no block unsure enough" in capsys.readouterr().out
+    assert "the gate (calibrated) found no block unsure enough" in capsys.readouterr().out
 
 
 def test_cloud_mode_says_who_wrote(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,7 +134,7 @@ class DecodingOptions:
 #: Whole settings by name. ``default`` is ours, the best measured on development clips with the embedded pair;
 #: ``paper`` and ``proposal`` state the source's settings; ``lossless`` gives the verifier's own greedy caption.
 PRESETS: dict[str, DecodingOptions] = {
-    "default": DecodingOptions(gate="emotion_entropy", tau=0.8, acceptance="rank", rank=1, block_length="fixed", k=2),
+    "default": DecodingOptions(gate="calibrated", cut="emotion", acceptance="fused", rank=1, k=4),
     "paper": DecodingOptions(gate="entropy", tau=1.0, acceptance="rank", rank=20, block_length="adaptive", k=4),
     "proposal": DecodingOptions(
         gate="margin+content", tau=0.5, acceptance="probability", probability=0.3, block_length="fixed", k=4, bonus=True

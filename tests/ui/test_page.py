@@ -146,8 +146,8 @@ def test_dropout_is_switched_on_with_its_gate() -> None:
 
 
 def test_the_page_warns_of_a_rank_that_cannot_reject() -> None:
-    assert settings_note(settings(rank=1), 620) is None
-    assert "rejects almost nothing" in (settings_note(settings(rank=20), 620) or "")
+    assert settings_note(settings(acceptance="rank", rank=1), 620) is None
+    assert "rejects almost nothing" in (settings_note(settings(acceptance="rank", rank=20), 620) or "")
     assert "nothing is sent" in (settings_note(settings(mode="edge"), 620) or "")
 
 
