@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.calibration.signals import EXTRA_SIGNALS, SIGNALS
 from ugsd_core.gate_card import GateCard
 
-__all__ = ["edge_figures"]
+__all__ = ["edge_figures", "variety"]
 
 #: Settings whose captions are scored against references; n-grams of every curve would be noise.
 SCORED = (
@@ -46,8 +47,37 @@ def edge_figures(
         "promises": [row for suffix in ("", ", fused") for row in promise_rows(labelled, suffix)],
         "references": {name: found for name in scored if (found := reference_scores(labelled, name, language))},
         "human": human,
+        "variety": {name: variety(labelled, name) for name in scored},
         "signals": _signals(labelled, None if card is None else GateCard.from_dict(card)),
     }
+
+
+def variety(lines: Sequence[dict[str, Any]], setting: str) -> dict[str, Any]:
+    """How many captions differ, and how often two speakers of one emotion get the same sentence.
+
+    Returns:
+        ``n``, ``distinct``, and ``same``: of all pairs of clips with one label and two speakers, the share whose
+        captions are equal; None without such a pair.
+    """
+    captions = [line["settings"][setting]["caption"] for line in lines if setting in line["settings"]]
+    groups: dict[Any, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for line in lines:
+        if setting in line["settings"]:
+            groups[line["label"]][(line["settings"][setting]["caption"], line["speaker"])] += 1
+    same = pairs = 0
+    for counts in groups.values():
+        texts, speakers = Counter[str](), Counter[str]()
+        for (text, speaker), count in counts.items():
+            texts[text] += count
+            speakers[speaker] += count
+        total = sum(counts.values())
+        pairs += _pairs(total) - sum(map(_pairs, speakers.values()))
+        same += sum(map(_pairs, texts.values())) - sum(map(_pairs, counts.values()))
+    return {"n": len(captions), "distinct": len(set(captions)), "same": same / pairs if pairs else None}
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2
 
 
 def _signals(lines: Sequence[dict[str, Any]], card: GateCard | None) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ def edge_section(figures: dict[str, Any]) -> str:
     parts = [f"## {figures['edge']}, captions in {figures['language']!r}\n"]
     if figures["settings"]:
         parts += [_main(figures), _costs(figures), _curves(figures), _random(figures)]
-    parts += [_signals(figures), _promises(figures), _references(figures), _human(figures)]
+    parts += [_signals(figures), _promises(figures), _variety(figures), _references(figures), _human(figures)]
     return "\n".join(part for part in parts if part)
 
 
@@ -228,6 +228,18 @@ def _promises(figures: dict[str, Any]) -> str:
         "made of it; *broken* where the 95 % interval (Wilson) lies above α.\n\n"
         + table(["setting", "α", *speakers], body)
     )
+
+
+def _variety(figures: dict[str, Any]) -> str:
+    rows = {name: row for name, row in figures.get("variety", {}).items() if row["n"]}
+    if not rows:
+        return ""
+    body = [
+        [name, str(row["n"]), str(row["distinct"]), "n/a" if row["same"] is None else f"{100 * row['same']:.2f}"]
+        for name, row in rows.items()
+    ]
+    head = ["setting", "captions", "distinct", "two speakers of one emotion, same sentence, % of pairs"]
+    return f"### Variety\n\n{table(head, body)}"
 
 
 def _scores(rows: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
