@@ -249,7 +249,7 @@ class TorchDraft:
             random = np.random.default_rng(self._seed(position, revision))
             keep = random.random((samples, hidden.shape[-1])) >= DROPOUT
             mask = torch.from_numpy(keep.astype(np.float32) / (1.0 - DROPOUT)).to(hidden)
-            logits = self._stream.logits(hidden * mask)
+            logits = np.vstack([self._stream.logits(row) for row in (hidden * mask)[:, None]])
         return mutual_information_nats(log_softmax(logits))
 
     def rollback(self, length: int) -> None:

@@ -138,3 +138,13 @@ def test_a_missing_embedded_checkpoint_says_how_to_get_one(monkeypatch: pytest.M
     monkeypatch.setattr(loading, "__file__", str(tmp_path / "a" / "b" / "c.py"))
     with pytest.raises(CheckpointError, match="ugsd train edge"):
         default_checkpoint("edge")
+
+
+def test_words_to_be_said_once_are_single_tokens(checkpoint: Path) -> None:
+    (checkpoint / "ugsd.json").write_text(json.dumps({"say_once": [" a"]}))
+    model = load_speech_model(checkpoint)
+    assert model.say_once == set(model.tokenizer(" a")["input_ids"])
+    for words, said in (([" several words"], "not one token"), ("high", "list of texts"), ([""], "list of texts")):
+        (checkpoint / "ugsd.json").write_text(json.dumps({"say_once": words}))
+        with pytest.raises(CheckpointError, match=said):
+            load_speech_model(checkpoint)

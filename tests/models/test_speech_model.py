@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,3 +115,20 @@ def test_a_code_of_another_kind_is_refused(pair: Pair) -> None:
     features = np.zeros((80, 50), dtype=np.float32)
     with pytest.raises(CheckpointError, match="128 mel bins"):
         pair.edge.open(AcousticCode.quantise(features, 8), None, "en")
+
+
+def test_what_is_to_be_said_once_is_out_of_question_from_then_on(pair: Pair) -> None:
+    ids = [5, 9, 6, 5]
+    model = replace(pair.edge, say_once=frozenset({5, 6}))
+    code = code_for(model, 3)
+    plain, once = pair.edge.open(code, None, "en"), model.open(code, None, "en")
+    before, rows = plain.feed(ids, rows=5), once.feed(ids, rows=5)
+    said = [set(), {5}, {5}, {5, 6}, {5, 6}]
+    for row, free, gone in zip(rows, before, said, strict=True):
+        assert all(row[i] == -1e4 for i in gone)
+        kept = [i for i in range(model.vocabulary_size) if i not in gone]
+        np.testing.assert_allclose(row[kept], free[kept], atol=1e-4)
+    once.truncate(1)
+    assert once.next_logits()[6] != -1e4 and once.next_logits()[5] == -1e4
+    part = once.feed([9, 6], rows=1)[0]
+    np.testing.assert_allclose(part, rows[3], atol=1e-4)

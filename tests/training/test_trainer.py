@@ -12,12 +12,13 @@ import pytest
 
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.models.loading import load_speech_model
 from ugsd_core.training.batches import Item, Sampler, audio_tokens, collate, emotion_token_ids, item
 from ugsd_core.training.build import ROLES, Size, build_model, save_checkpoint, size_of
 from ugsd_core.training.corpora import Clip
 from ugsd_core.training.cues import CUE_NAMES, Cues
 from ugsd_core.training.data import FINE, SPEC, Copy, Example, FeatureCache
-from ugsd_core.training.evaluate import caption_examples, summarise
+from ugsd_core.training.evaluate import caption_examples, evaluate_checkpoint, prompt_of, summarise
 from ugsd_core.training.hearing import hear, sounds
 from ugsd_core.training.tokenizer import build_tokenizer
 from ugsd_core.training.tower import padded_tower
@@ -123,6 +124,23 @@ def test_batched_greedy_captions_equal_those_written_one_by_one(tmp_path: Path) 
     together = caption_examples(model, tokenizer(), run.dev, ["en", "zh"] * 2 + ["en"] * (len(run.dev) - 4))
     for one in together:
         assert caption_examples(model, tokenizer(), [one.example], [one.language])[0].text == one.text
+
+
+def test_a_checkpoint_is_measured_as_it_is_used(tmp_path: Path) -> None:
+    """The emotion head's say and what is said once are in the batched captions as they are in the stream's."""
+    run = trainer(tmp_path)
+    for _ in range(8):
+        run.train_step()
+    run.evaluate()
+    speech = load_speech_model(tmp_path / "out")
+    assert speech.head_weight > 0 and speech.say_once
+    _, together = evaluate_checkpoint(tmp_path / "out", run.dev, "en")
+    for one in together:
+        stream = speech.open(one.example.code, prompt_of("worded", one.example), "en")
+        ids: list[int] = []
+        while len(ids) < 48 and speech.end_of_turn_id not in ids:
+            ids.append(int((stream.feed(ids[-1:], rows=1)[0] if ids else stream.next_logits()).argmax()))
+        assert speech.decode(ids) == one.text
 
 
 def test_the_padded_tower_gives_what_the_model_gives() -> None:

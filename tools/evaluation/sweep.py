@@ -65,6 +65,7 @@ def _calibrated() -> Iterable[tuple[str, DecodingOptions]]:
         for probability in (0.1, 0.2, 0.3, 0.5):
             options = base.changed(acceptance="probability", probability=probability)
             yield f"{name}, p = {probability}, cut", options
+        yield f"{name}, fused as calibrated, cut", base.changed(acceptance="fused")
         for fusion in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
             yield f"{name}, fusion {fusion}, cut", base.changed(acceptance="fused", fusion=fusion)
         for k in (1, 2, 4):

@@ -99,9 +99,9 @@ class MemoStream(CaptionStream):
         # Only reached for what a plain stream sets in its own initialiser, which is never run here.
         return getattr(self.__dict__["_memory"].stream, name)
 
-    def logits(self, hidden: torch.Tensor) -> Logits:
+    def logits(self, hidden: torch.Tensor, prefix: Sequence[int] | None = None) -> Logits:
         """As the clip's own stream has it."""
-        return self._memory.stream.logits(hidden)
+        return self._memory.stream.logits(hidden, self._ids if prefix is None else prefix)
 
     def next_hidden(self) -> torch.Tensor:
         """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
@@ -136,7 +136,7 @@ class MemoStream(CaptionStream):
         row = self._memory.logits.get(prefix)
         if row is None:
             with torch.inference_mode():
-                row = self._memory.logits[prefix] = self._memory.stream.logits(self._memory.hidden[prefix])[0]
+                row = self._memory.logits[prefix] = self._memory.stream.logits(self._memory.hidden[prefix], prefix)[0]
         return row
 
     def _compute(self, ids: Sequence[int]) -> None:

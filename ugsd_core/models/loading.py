@@ -97,6 +97,7 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
         wordings=wordings,
         folder=folder if folder.is_dir() else None,
         head_weight=_head_weight(name, own),
+        say_once=_say_once(name, own),
     )
 
 
@@ -126,6 +127,18 @@ def _head_weight(name: str, own: dict[str, Any]) -> float:
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0.0 <= weight <= 10.0:
         raise CheckpointError(f"{name}: ugsd.json gives the emotion head a weight of {weight!r}, not one of 0 to 10")
     return float(weight)
+
+
+def _say_once(name: str, own: dict[str, Any]) -> tuple[str, ...]:
+    """The words that ``ugsd.json`` wants said once at most in a caption, spelt as their token is.
+
+    Raises:
+        CheckpointError: If that is no list of texts.
+    """
+    words = own.get("say_once", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) and word for word in words):
+        raise CheckpointError(f"{name}: ugsd.json names {words!r} as words to be said once, not a list of texts")
+    return tuple(words)
 
 
 def _looks_like_path(checkpoint: str | Path) -> bool:

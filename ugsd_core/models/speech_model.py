@@ -28,9 +28,11 @@ from ugsd_core.models.families import Family
 from ugsd_core.models.prompts import Language, prompt_ids
 from ugsd_core.models.text import TokenBytes
 
-__all__ = ["CaptionStream", "SpeechModel", "shared_vocabulary_fingerprint"]
+__all__ = ["SAID", "CaptionStream", "SpeechModel", "shared_vocabulary_fingerprint"]
 
 END_OF_TURN = "<|im_end|>"
+#: Logit of a word that was said already.
+SAID = -1e4
 #: The head never holds a label for less likely than this beside its favourite.
 LEAST_ODDS = 1e-4
 Logits = NDArray[np.float32]
@@ -59,6 +61,7 @@ class SpeechModel:
         name: For people.
         head: Its auxiliary emotion head, if it has one.
         head_weight: How much the head has a say in which emotion is named (`head_bias`); 0 leaves it to the text.
+        say_once: Tokens that a caption holds once at most: a voice is not "high and high".
         wordings: Prompts that ask for the same caption in different wordings; empty if it knows only `prompt`.
         folder: Where it was loaded from; None for a name on the hub.
     """
@@ -77,6 +80,7 @@ class SpeechModel:
     wordings: tuple[str, ...] = ()
     folder: Path | None = None
     head_weight: float = 0.0
+    say_once: frozenset[int] = frozenset()
 
     @classmethod
     def create(
@@ -92,11 +96,13 @@ class SpeechModel:
         wordings: tuple[str, ...] = (),
         folder: Path | None = None,
         head_weight: float = 0.0,
+        say_once: tuple[str, ...] = (),
     ) -> SpeechModel:
         """Join model and tokenizer, checking that they fit.
 
         Raises:
-            CheckpointError: If special tokens are missing, or the model has fewer logit rows than shared ids.
+            CheckpointError: If special tokens are missing, the model has fewer logit rows than shared ids, or what is
+                to be said once is not one token.
         """
         end = tokenizer.convert_tokens_to_ids(END_OF_TURN)
         if end is None or end == tokenizer.unk_token_id:
@@ -132,6 +138,7 @@ class SpeechModel:
             wordings,
             folder,
             head_weight,
+            frozenset(_one_token(tokenizer, text, name) for text in say_once),
         )
 
     @property
@@ -279,6 +286,13 @@ class SpeechModel:
         return text
 
 
+def _one_token(tokenizer: Any, text: str, name: str) -> int:
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if len(ids) != 1:
+        raise CheckpointError(f"{name}: ugsd.json wants {text!r} said once, which is not one token here")
+    return int(ids[0])
+
+
 def _audio_id(config: Any) -> int:
     """The audio placeholder's id, whatever the family calls the field."""
     value = getattr(config, "audio_token_index", None)
@@ -329,10 +343,27 @@ class CaptionStream:
         assert self._last_hidden is not None
         return self._last_hidden
 
-    def logits(self, hidden: torch.Tensor) -> Logits:
-        """Logits of this caption, the emotion head's say included: (n, hidden) -> float32 (n, V)."""
+    def logits(self, hidden: torch.Tensor, prefix: Sequence[int] | None = None) -> Logits:
+        """Logits of this caption: the head's say is added, and what was said and is to be said once is out of question.
+
+        Args:
+            hidden: Shape (n, hidden).
+            prefix: The caption before the token that the last row predicts; that before each other row's is one token
+                shorter than the next one's. None is all that is held.
+
+        Returns:
+            float32, (n, V).
+        """
         rows = self._model.logits(hidden)
-        return rows if self._bias is None else rows + self._bias
+        if self._bias is not None:
+            rows = rows + self._bias
+        once = self._model.say_once
+        if once:
+            before = self._ids if prefix is None else prefix
+            for position, token_id in enumerate(before):
+                if token_id in once:  # every row whose prefix holds that position
+                    rows[max(0, position - len(before) + len(rows)) :, token_id] = SAID
+        return rows
 
     def next_logits(self) -> Logits:
         """Logits (V,) of the token at position ``length``."""

@@ -16,6 +16,7 @@ from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.models.prompts import WORDINGS
 from ugsd_core.training.data import SPEC
+from ugsd_core.training.grammar import cue_tokens
 
 __all__ = [
     "ROLES",
@@ -248,6 +249,7 @@ def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str)
         "prompt": "worded",
         "wordings": WORDINGS,
         "head_weight": 0.0 if head is None else HEAD_WEIGHT,
+        "say_once": cue_tokens(),
         "features": asdict(SPEC),
         "name": name,
         "licence": "CC-BY-NC-SA-4.0",

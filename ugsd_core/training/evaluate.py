@@ -49,6 +49,7 @@ def caption_examples(
     batch_size: int = 32,
     max_tokens: int = 48,
     bias: Callable[[Any, Language], Any] | None = None,
+    say_once: frozenset[int] = frozenset(),
 ) -> list[Captioned]:
     """Greedy captions, one language per example, in the order given.
 
@@ -61,13 +62,14 @@ def caption_examples(
         batch_size: Clips in a batch, which are alike in length.
         max_tokens: Where a caption ends at the latest.
         bias: From an example's audio vectors (n_audio, width) and its language to what is added to its logits (V,).
+        say_once: As in `SpeechModel`; needs ``bias``.
     """
     order = sorted(range(len(examples)), key=lambda index: examples[index].code.n_frames)
     texts: dict[int, str] = {}
     for start in range(0, len(order), batch_size):
         chosen = order[start : start + batch_size]
         batch = [(examples[i], languages[i], prompt_of(prompt, examples[i])) for i in chosen]
-        texts.update(zip(chosen, _greedy(model, tokenizer, batch, max_tokens, bias), strict=True))
+        texts.update(zip(chosen, _greedy(model, tokenizer, batch, max_tokens, bias, say_once), strict=True))
     return [Captioned(examples[i], languages[i], texts[i]) for i in range(len(examples))]
 
 
@@ -104,11 +106,18 @@ def _prefix(model: Any, tokenizer: Any, batch: Sequence[Asked]) -> tuple[Any, An
 
 
 def _greedy(
-    model: Any, tokenizer: Any, batch: Sequence[Asked], max_tokens: int, bias: Callable[[Any, Language], Any] | None
+    model: Any,
+    tokenizer: Any,
+    batch: Sequence[Asked],
+    max_tokens: int,
+    bias: Callable[[Any, Language], Any] | None,
+    say_once: frozenset[int],
 ) -> list[str]:
     """Greedy captions of one batch; rows that have ended go on producing tokens that are cut off."""
     import torch
     from transformers import DynamicCache
+
+    from ugsd_core.models.speech_model import SAID
 
     with torch.inference_mode():
         inputs, mask, audio = _prefix(model, tokenizer, batch)
@@ -129,6 +138,9 @@ def _greedy(
             ).last_hidden_state[:, -1]
             chosen = (model.lm_head(hidden) + added).argmax(-1)
             written.append(chosen)
+            for row, token_id in enumerate(chosen.tolist()):
+                if token_id in say_once:
+                    added[row, token_id] = SAID
             ended |= chosen == tokenizer.eos_token_id
             if bool(ended.all()):
                 break
@@ -194,6 +206,12 @@ def evaluate_checkpoint(
     speech = load_speech_model(checkpoint)
     prompt = json.loads((checkpoint / "ugsd.json").read_text(encoding="utf-8"))["prompt"]
     captioned = caption_examples(
-        speech.model, tokenizer, examples, [language] * len(examples), prompt=prompt, bias=_head_bias(speech)
+        speech.model,
+        tokenizer,
+        examples,
+        [language] * len(examples),
+        prompt=prompt,
+        bias=_head_bias(speech),
+        say_once=speech.say_once,
     )
     return {"language": language} | summarise(captioned), captioned

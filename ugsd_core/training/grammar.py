@@ -16,7 +16,7 @@ from ugsd_core.errors import OptionError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.models.prompts import WORDINGS
 
-__all__ = ["Words", "caption", "emotion_choices", "vocabulary"]
+__all__ = ["Words", "caption", "cue_tokens", "emotion_choices", "vocabulary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,12 @@ PACE_FIRST = ("rate", "pauses", "brightness", "pitch", "pitch_range", "dynamics"
 def emotion_choices(language: str) -> dict[str, Words]:
     """The words of each label in the captions of a language."""
     return ENGLISH_EMOTIONS if language == "en" else CHINESE_EMOTIONS
+
+
+def cue_tokens() -> list[str]:
+    """The words for cues of either language, each spelt as its one token inside a sentence."""
+    words = [f" {word}" for entry in ENGLISH_ADJECTIVES.values() for word in entry.all]
+    return sorted({*words, *(word for entry in CHINESE_CUES.values() for word in entry.all)})
 
 
 def _listed(words: list[str]) -> str:
