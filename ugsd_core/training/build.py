@@ -254,4 +254,4 @@ def save_checkpoint(model: Any, head: Any, tokenizer: Any, out: Path, name: str)
         "name": name,
         "licence": "CC-BY-NC-SA-4.0",
     }
-    (out / "ugsd.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (out / "ugsd.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
