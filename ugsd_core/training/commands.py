@@ -61,6 +61,10 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
     rounding = actions.add_parser("quantise", help="keep a checkpoint's weights in eight bits, half the size of fp16")
     rounding.add_argument("--checkpoint", type=Path, required=True)
     rounding.set_defaults(run=_quantise)
+    mean = actions.add_parser("average", help="the mean of several checkpoints of one run")
+    mean.add_argument("checkpoints", type=Path, nargs="+", metavar="DIR")
+    mean.add_argument("--out", type=Path, required=True, help="a new folder")
+    mean.set_defaults(run=_average)
     card = actions.add_parser("card", help="write a checkpoint's model card from its measured figures")
     card.add_argument("--checkpoint", type=Path, required=True)
     card.add_argument("--role", choices=tuple(DEFAULTS), required=True)
@@ -164,6 +168,14 @@ def _quantise(args: argparse.Namespace) -> int:
 
     before, after = quantise_checkpoint(args.checkpoint)
     _report(f"{args.checkpoint}: weights {before / 1e6:.1f} MB, now {after / 1e6:.1f} MB")
+    return 0
+
+
+def _average(args: argparse.Namespace) -> int:
+    from ugsd_core.training.average import average_checkpoints
+
+    average_checkpoints(args.checkpoints, args.out)
+    _report(f"{args.out}: the mean of {len(args.checkpoints)} checkpoints")
     return 0
 
 
