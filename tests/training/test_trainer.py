@@ -104,7 +104,8 @@ def test_a_run_leaves_a_checkpoint_that_opens_whole(tmp_path: Path) -> None:
     history = run.run()
     assert [row["step"] for row in history] == [3]
     out = tmp_path / "out"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "state.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "state.last", "state.pt"]
+    assert (tmp_path / "state.last" / "model.safetensors").is_file()
     loaded, info = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
         out, dtype=torch.float32, output_loading_info=True
     )

@@ -256,6 +256,8 @@ class Trainer:
                 last_save = time.monotonic()
         self.evaluate()
         self.save_state()
+        # The best on development speakers may be an early one; `ugsd train average` joins it with the last.
+        self._write(self.averaged[0], self.averaged[1]["emotion"], self.state_path.with_suffix(".last"))
         return self.history
 
     def _due(self, progress: float) -> bool:
@@ -288,18 +290,18 @@ class Trainer:
         )
         if better:
             self.best = score
-            self._write(model, head)
+            self._write(model, head, self.out)
 
-    def _write(self, model: Any, head: Any) -> None:
+    def _write(self, model: Any, head: Any, out: Path) -> None:
         """Write the checkpoint beside its place and move it there file by file: readers never see half a file."""
-        partial = self.out.parent / f".{self.out.name}.partial"
+        partial = out.parent / f".{out.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         save_checkpoint(model, head, self.tokenizer, partial, self.name)
         self.cache.write_thresholds(partial)
-        self.out.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
         for path in sorted(partial.iterdir()):
             path.chmod(0o644)  # safetensors writes files for their owner alone
-            os.replace(path, self.out / path.name)
+            os.replace(path, out / path.name)
         partial.rmdir()
 
     def save_state(self) -> None:
