@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.training.test_trainer import TINY, cache, tokenizer
+from tests.training.test_trainer import RECIPE as TRAINING
+from tests.training.test_trainer import TINY, cache, tokenizer, trainer
 from ugsd_core.errors import CheckpointError
-from ugsd_core.training.build import build_model, use_listened
+from ugsd_core.training.build import build_model, use_checkpoint, use_listened
 from ugsd_core.training.hearing import CUE_SCALES, Heard, hear, sounds
 from ugsd_core.training.listen import Heads, Listener, ListenRecipe, tower_groups
 
@@ -86,6 +88,24 @@ def test_what_was_not_measured_is_no_target() -> None:
 def test_a_change_moves_the_cues_along() -> None:
     example = next(e for e in cache().examples if e.clip.split == "train")
     rng = np.random.default_rng(3)
-    moved = [hear(example, rng) for _ in range(20)]
-    assert len({one.cues.pitch for one in moved}) > 10
-    assert {one.features.shape[0] for one in moved} == {80}
+    heard = [hear(example, rng) for _ in range(60)]
+    same = [one for one in heard if one.cues == example.cues]
+    assert 15 < len(same) < 45, "half of them as recorded"
+    assert all(np.array_equal(one.features, example.code.features()) for one in same)
+    assert len({one.cues.pitch for one in heard}) > len(heard) / 3
+    assert {one.features.shape[0] for one in heard} == {80}
+
+
+def test_training_can_start_from_an_earlier_checkpoint(tmp_path: Path) -> None:
+    run = trainer(tmp_path, replace(TRAINING, steps=2))
+    run.run()
+    model, heads = build_model("edge", tokenizer(), None, TINY), Heads(TINY.width)
+    rows = use_checkpoint(model, tokenizer(), heads, tmp_path / "out")
+    assert rows == len(tokenizer().get_vocab())
+    for name, value in run.averaged[0].state_dict().items():
+        if "visual" not in name:
+            assert torch.equal(value.half().float(), model.state_dict()[name]), name
+    assert torch.equal(heads["emotion"].bias, run.averaged[1]["emotion"].bias.half().float())
+    other = build_model("edge", tokenizer(), None, replace(TINY, feed_forward=128))
+    with pytest.raises(CheckpointError, match="another size"):
+        use_checkpoint(other, tokenizer(), heads, tmp_path / "out")

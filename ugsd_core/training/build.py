@@ -27,6 +27,7 @@ __all__ = [
     "load_head",
     "save_checkpoint",
     "size_of",
+    "use_checkpoint",
     "use_listened",
 ]
 
@@ -196,6 +197,48 @@ def use_listened(model: Any, heads: Any, path: Path) -> None:
             module.load_state_dict(own)
         except RuntimeError as error:
             raise CheckpointError(f"{path} does not fit this model: {error}") from error
+
+
+def use_checkpoint(model: Any, tokenizer: Any, heads: Any, folder: Path) -> int:
+    """Start from an earlier checkpoint of the same size: tower, decoder and emotion head.
+
+    Vocabularies may differ: of the embedding, the rows of tokens that both spell alike are taken.
+
+    Args:
+        model: From `build_model`.
+        tokenizer: Its tokenizer.
+        heads: From `ugsd_core.training.listen.Heads`.
+        folder: The earlier checkpoint, in fp16 or eight bits.
+
+    Returns:
+        How many rows of the embedding were taken.
+
+    Raises:
+        CheckpointError: If it cannot be opened or is of another size.
+    """
+    import torch
+
+    from ugsd_core.models.loading import load_speech_model
+
+    earlier = load_speech_model(folder)
+    weights = earlier.model.state_dict()
+    own = {name: value for name, value in model.state_dict().items() if "visual." not in name}
+    vocabulary = ("embed_tokens.", "lm_head.")
+    for name, value in own.items():
+        if not any(part in name for part in vocabulary):
+            if name not in weights or weights[name].shape != value.shape:
+                raise CheckpointError(f"{folder} is of another size: {name} does not fit")
+            value.copy_(weights[name])
+    known, rows = earlier.tokenizer.get_vocab(), 0
+    new, old = model.get_input_embeddings().weight, earlier.model.get_input_embeddings().weight
+    with torch.no_grad():
+        for token, token_id in tokenizer.get_vocab().items():
+            if token in known and token_id < len(new) and known[token] < len(old):
+                new[token_id].copy_(old[known[token]])
+                rows += 1
+    if earlier.head is not None:
+        heads["emotion"].load_state_dict(load_head(folder))
+    return rows
 
 
 def count_parameters(model: Any) -> int:

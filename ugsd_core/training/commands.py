@@ -46,6 +46,9 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
         action.add_argument("--listen-from", type=Path, help="what the first phase wrote, to listen on from there")
+        action.add_argument(
+            "--start-from", type=Path, help="an earlier checkpoint to start from, instead of listening"
+        )
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
@@ -88,7 +91,7 @@ def _train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from ugsd_core.training.build import build_model, count_parameters, size_of, use_listened
+    from ugsd_core.training.build import build_model, count_parameters, size_of, use_checkpoint, use_listened
     from ugsd_core.training.data import default_cache_folder, load_cache
     from ugsd_core.training.listen import Heads
     from ugsd_core.training.tokenizer import build_tokenizer
@@ -101,11 +104,15 @@ def _train(args: argparse.Namespace) -> int:
     tokenizer = build_tokenizer()
     model = build_model(args.role, tokenizer, args.encoders)
     _report(f"{args.role}: {count_parameters(model) / 1e6:.1f} M parameters, {len(tokenizer)} tokens")
-    listened = args.listened or folder / "runs" / f"listened-{args.role}-{args.seed}.safetensors"
-    if args.listened is None and not (args.resume and listened.is_file()):
-        _listen(args, model, cache, listened)
     heads = Heads(size_of(args.role).width)
-    use_listened(model, heads, listened)
+    if args.start_from is not None:
+        rows = use_checkpoint(model, tokenizer, heads, args.start_from)
+        _report(f"starting from {args.start_from}, {rows} of {len(tokenizer)} tokens known")
+    else:
+        listened = args.listened or folder / "runs" / f"listened-{args.role}-{args.seed}.safetensors"
+        if args.listened is None and not (args.resume and listened.is_file()):
+            _listen(args, model, cache, listened)
+        use_listened(model, heads, listened)
     recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, decoder_lr=DEFAULTS[args.role][3])
     trainer = Trainer(
         model,
