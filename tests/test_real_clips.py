@@ -13,6 +13,7 @@ from tests.conftest import Pair
 from ugsd_core.audio import Utterance, load_utterance
 from ugsd_core.captioner import Captioner
 from ugsd_core.drafter import TorchDrafter
+from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import CaptionFinished
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.options import DecodingOptions, preset
@@ -121,7 +122,8 @@ def test_every_mode_captions_the_example_clips_and_the_identities_hold(language:
             if options.temperature == 0.0:
                 assert last.reason == "end_of_turn"
                 assert last.caption.endswith("." if language == "en" else "。")
-                assert "audio" in last.caption if language == "en" else 8 <= len(last.caption) <= 40
+                assert 8 <= len(last.caption) <= (140 if language == "en" else 50)
+                assert emotions_in(last.caption, language), last.caption
 
 
 def test_the_same_seed_gives_the_same_sampled_caption() -> None:

@@ -46,9 +46,7 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
         action.add_argument("--listen-from", type=Path, help="what the first phase wrote, to listen on from there")
-        action.add_argument(
-            "--start-from", type=Path, help="an earlier checkpoint to start from, instead of listening"
-        )
+        action.add_argument("--start-from", type=Path, help="an earlier checkpoint to start from, instead of listening")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
