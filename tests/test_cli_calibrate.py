@@ -13,6 +13,7 @@ from tests import tiny
 from tests.calibration.test_collect import write_corpus
 from tests.calibration.worlds import world
 from ugsd_core.cli import main
+from ugsd_core.cli.calibrate import _budgets
 from ugsd_core.cli.parser import build_parser
 
 pytest.importorskip("sklearn")
@@ -77,6 +78,8 @@ def test_write_puts_the_card_beside_the_edge(
     ("more", "sentence"),
     [
         (["--budget", "2"], "share of the drafted tokens"),
+        (["--budget", "en=much"], "a share such as"),
+        (["--languages", "zh", "--budget", "en=0.1"], "no share for zh"),
         (["--clips", "0"], "at least 1 clip"),
         (["--draws", "3"], "at least 20 draws"),
         (["--mc-dropout-samples", "1"], "0 or 2…64"),
@@ -103,4 +106,6 @@ def test_models_that_name_no_emotion_are_told_so(folders: SimpleNamespace, capsy
 
 def test_help_names_what_it_does() -> None:
     args = build_parser("calibrate").parse_args(["calibrate", "--data", "d"])
-    assert args.split == "dev" and args.languages == ("en", "zh") and args.budget == 0.02 and not args.write
+    assert args.split == "dev" and args.languages == ("en", "zh") and not args.write
+    assert _budgets(args.budget, args.languages) == {"en": 0.02, "zh": 0.04}
+    assert _budgets(["0.1", "zh=0.3"], args.languages) == {"en": 0.1, "zh": 0.3}

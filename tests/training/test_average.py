@@ -36,3 +36,13 @@ def test_what_has_no_mean_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(CheckpointError, match="cannot be read"):
         average_checkpoints([one, tmp_path], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_hearing_alone_can_be_averaged_over_vocabularies(tmp_path: Path) -> None:
+    one = tiny.save_checkpoint(tmp_path / "one", "qwen2_5_omni")
+    other = tiny.save_checkpoint(tmp_path / "other", "qwen2_5_omni", seed=1, extra_sentence="Quite other words.")
+    average_checkpoints([one, other], tmp_path / "out", hearing=True)
+    first, second, mean = (load_speech_model(folder).model.state_dict() for folder in (one, other, tmp_path / "out"))
+    for name, value in mean.items():
+        expected = (first[name] + second[name]) / 2 if "audio_tower." in name else first[name]
+        assert value == pytest.approx(expected, abs=1e-2), name

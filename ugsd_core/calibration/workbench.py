@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Job:
     """One calibration.
 
     Attributes:
-        budget: ρ for the card's own threshold.
+        budgets: Language to the ρ that the card's own threshold keeps.
         clips: At most so many of each corpus; None takes all.
         out: Folder for records, report and pictures.
         write: Put ``gate.json`` into the edge checkpoint.
@@ -43,7 +43,7 @@ class Job:
     split: str
     languages: tuple[Language, ...]
     corpora: tuple[str, ...]
-    budget: float
+    budgets: Mapping[str, float]
     clips: int | None
     isotonic: bool
     mc_dropout_samples: int
@@ -125,12 +125,12 @@ def run_job(job: Job) -> dict[str, Any]:
     }
 
 
-def _calibrate(job: Job, records: Sequence[ClipRecord], language: str) -> Calibration:
+def _calibrate(job: Job, records: Sequence[ClipRecord], language: Language) -> Calibration:
     own = [record for record in records if record.language == language]
     if not own:
         raise OptionError(f"no clip could be captioned in {language!r}")
     _say(f"fitting and measuring {language} …")
-    return calibrate(own, budget=job.budget, isotonic=job.isotonic, draws=job.draws)
+    return calibrate(own, budget=job.budgets[language], isotonic=job.isotonic, draws=job.draws)
 
 
 def _write_report(out: Path, found: Sequence[Calibration], about: dict[str, Any]) -> None:

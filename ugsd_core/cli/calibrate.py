@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ugsd_core.cli.output import progress
@@ -19,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
         UgsdError: With one sentence for a person.
     """
     _check(args)
+    budgets = _budgets(args.budget, args.languages)
     with progress("loading the models"):
         from ugsd_core.calibration.workbench import Job, run_job
         from ugsd_core.models.loading import default_checkpoint
@@ -32,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             split=args.split,
             languages=tuple(dict.fromkeys(args.languages)),
             corpora=tuple(args.corpora),
-            budget=args.budget,
+            budgets=budgets,
             clips=args.clips,
             isotonic=args.isotonic,
             mc_dropout_samples=args.mc_dropout_samples,
@@ -57,10 +59,29 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _budgets(words: list[str], languages: Sequence[str]) -> dict[str, float]:
+    """A budget for each language, from ``0.02`` or ``zh=0.04``; what names a language comes before what does not.
+
+    Raises:
+        OptionError: If one is no share, or a language has none.
+    """
+    found: dict[str, float] = {}
+    for word in words:
+        language, _, share = word.rpartition("=")
+        try:
+            found[language] = float(share)
+        except ValueError:
+            raise OptionError(f"--budget takes a share such as 0.02 or zh=0.04, not {word!r}") from None
+        if not 0.0 < found[language] <= 1.0:
+            raise OptionError(f"the budget is a share of the drafted tokens in 0…1, not {share}")
+    missing = [language for language in languages if language not in found and "" not in found]
+    if missing:
+        raise OptionError(f"--budget names no share for {' and '.join(missing)}; add one such as {missing[0]}=0.02")
+    return {language: found[language] if language in found else found[""] for language in languages}
+
+
 def _check(args: argparse.Namespace) -> None:
     """Find what can't be now, not after the models were loaded."""
-    if not 0.0 < args.budget <= 1.0:
-        raise OptionError(f"the budget is a share of the drafted tokens in 0…1, not {args.budget:g}")
     if args.clips is not None and args.clips < 1:
         raise OptionError(f"--clips takes at least 1 clip of each corpus, not {args.clips}")
     if args.draws < 20:

@@ -18,14 +18,17 @@ from ugsd_core.models.emotion_head import HEAD_FILE
 __all__ = ["average_checkpoints"]
 
 WEIGHTS = "model.safetensors"
+TOWER = "audio_tower."
 
 
-def average_checkpoints(folders: Sequence[Path], out: Path) -> None:
+def average_checkpoints(folders: Sequence[Path], out: Path, *, hearing: bool = False) -> None:
     """Write the mean of some checkpoints, their emotion heads included; all other files are the first one's.
 
     Args:
         folders: Two or more checkpoint folders with weights in ``model.safetensors``.
         out: A new folder.
+        hearing: Only what hears, audio tower and emotion head; the decoder is the first one's, and those of the others
+            may have another vocabulary.
 
     Raises:
         CheckpointError: If there is nothing to average, the checkpoints differ in shape, or ``out`` exists.
@@ -37,7 +40,10 @@ def average_checkpoints(folders: Sequence[Path], out: Path) -> None:
     if out.exists():
         raise CheckpointError(f"{out} exists; name a new folder for the average")
     files = [name for name in (WEIGHTS, HEAD_FILE) if name == WEIGHTS or (folders[0] / name).is_file()]
-    means = {name: _mean([folder / name for folder in folders]) for name in files}
+    means = {
+        name: _mean([folder / name for folder in folders], TOWER if hearing and name == WEIGHTS else "")
+        for name in files
+    }
     others = shutil.ignore_patterns("*.safetensors", "README.md", "gate.json")
     shutil.copytree(folders[0], out, ignore=others)
     for name, (tensors, metadata) in means.items():
@@ -45,8 +51,12 @@ def average_checkpoints(folders: Sequence[Path], out: Path) -> None:
         (out / name).chmod(0o644)
 
 
-def _mean(paths: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """The mean of some files' tensors in the first one's types, and the first one's metadata."""
+def _mean(paths: Sequence[Path], part: str) -> tuple[dict[str, Any], dict[str, str] | None]:
+    """The mean of some files' tensors in the first one's types, and the first one's metadata.
+
+    Args:
+        part: Only tensors with this in their name; the others are the first one's.
+    """
     import torch
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
@@ -57,8 +67,8 @@ def _mean(paths: Sequence[Path]) -> tuple[dict[str, Any], dict[str, str] | None]
             metadata: dict[str, str] | None = first.metadata()
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"a checkpoint cannot be read: {error}") from error
-    shapes = [{name: tensor.shape for name, tensor in state.items()} for state in states]
+    shapes = [{name: tensor.shape for name, tensor in state.items() if part in name} for state in states]
     if any(one != shapes[0] for one in shapes[1:]):
         raise CheckpointError(f"{paths[0].parent} and the others are not of one model, so they have no mean")
-    mean = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
-    return {name: value.to(states[0][name].dtype).contiguous() for name, value in mean.items()}, metadata
+    mean = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in shapes[0]}
+    return {name: mean.get(name, value).to(value.dtype).contiguous() for name, value in states[0].items()}, metadata

@@ -65,6 +65,7 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
     mean = actions.add_parser("average", help="the mean of several checkpoints of one run")
     mean.add_argument("checkpoints", type=Path, nargs="+", metavar="DIR")
     mean.add_argument("--out", type=Path, required=True, help="a new folder")
+    mean.add_argument("--hearing", action="store_true", help="audio tower and emotion head only; decoder of the first")
     mean.set_defaults(run=_average)
     card = actions.add_parser("card", help="write a checkpoint's model card from its measured figures")
     card.add_argument("--checkpoint", type=Path, required=True)
@@ -179,7 +180,7 @@ def _quantise(args: argparse.Namespace) -> int:
 def _average(args: argparse.Namespace) -> int:
     from ugsd_core.training.average import average_checkpoints
 
-    average_checkpoints(args.checkpoints, args.out)
+    average_checkpoints(args.checkpoints, args.out, hearing=args.hearing)
     _report(f"{args.out}: the mean of {len(args.checkpoints)} checkpoints")
     return 0
 
