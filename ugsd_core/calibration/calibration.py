@@ -74,7 +74,7 @@ def calibrate(
     Raises:
         OptionError: If the clips can't tell: no labels, one speaker, nothing that the verifier changes.
     """
-    fusions = compare(records, draws=draws)
+    fusions = compare(records, budget=budget, draws=draws)
     chosen = choose_fusion(fusions)
     acceptance = chosen.acceptance
     table = make_table(records, acceptance)
@@ -177,6 +177,7 @@ def _fusion(found: Sequence[Fusion], chosen: Fusion) -> list[dict[str, Any]]:
             "name": entry.acceptance.name,
             "weights": asdict(entry.acceptance),
             "accuracy": entry.accuracy,
+            "within": entry.within,
             "gain": entry.gain.to_dict(),
             "chosen": entry is chosen,
         }

@@ -1,8 +1,9 @@
 """How much the edge should have a say at an emotion word: exponents of the *fused* rule, chosen on development clips.
 
-Compared where every emotion position is escalated, by the share of captions that name the clip's label, as the mean
-over corpora. A grid's best point is partly luck, so a candidate with more parts must beat the simpler ones by
-`MARGIN`.
+Compared by the share of captions that name the clip's label, as the mean over corpora, where the positions that the
+edge doubts most are escalated within the budget: a product that leaves sure edges alone can be better there than the
+verifier, and no better where everything is asked. A grid's best point is partly luck, so a candidate with more parts
+must beat the simpler ones by `MARGIN`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ugsd_core.calibration.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
-from ugsd_core.calibration.curves import World
+from ugsd_core.calibration.curves import World, best_within, curve, signal_gate
 from ugsd_core.calibration.outcomes import RANK, Acceptance
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.errors import OptionError
@@ -28,12 +29,14 @@ class Fusion:
 
     Attributes:
         accuracy: Captions that name the clip's label with every emotion position escalated, mean over corpora.
+        within: The same with those escalated that the edge doubts most, within the budget.
         gain: Accuracy less that of the verifier judging alone, paired.
     """
 
     acceptance: Acceptance
     parts: int
     accuracy: float
+    within: float
     gain: Interval
 
 
@@ -52,8 +55,12 @@ def acceptances(*, head: bool) -> list[tuple[int, Acceptance]]:
     return sorted(found, key=lambda entry: entry[0])
 
 
-def compare(records: Sequence[ClipRecord], *, draws: int = 1000) -> list[Fusion]:
+def compare(records: Sequence[ClipRecord], *, budget: float = 0.02, draws: int = 1000) -> list[Fusion]:
     """Every candidate on the records, simplest first.
+
+    Args:
+        budget: ρ that `Fusion.within` may spend.
+        draws: Of the bootstrap.
 
     Raises:
         OptionError: If no clip has a label.
@@ -72,7 +79,9 @@ def compare(records: Sequence[ClipRecord], *, draws: int = 1000) -> list[Fusion]
         difference = right - base
         gain = interval(lambda w, d=difference: macro_means(d, strata, w), strata, weights)  # type: ignore[misc]
         accuracy = macro_means(right, strata, weights[:1] * 0 + 1)[0]
-        found.append(Fusion(acceptance, parts, float(accuracy), gain))
+        point = best_within(curve("doubt", signal_gate("fused_doubt"), world), budget)
+        within = accuracy if point is None or point.accuracy is None else point.accuracy
+        found.append(Fusion(acceptance, parts, float(accuracy), float(within), gain))
     return found
 
 
@@ -80,7 +89,7 @@ def choose_fusion(found: Sequence[Fusion]) -> Fusion:
     """The best of the simplest kind that no more complex one beats by more than `MARGIN`."""
     chosen = found[0]
     for parts in sorted({entry.parts for entry in found}):
-        best = max((entry for entry in found if entry.parts == parts), key=lambda entry: entry.accuracy)
-        if best.accuracy > chosen.accuracy + (MARGIN if best.parts > chosen.parts else 0.0):
+        best = max((entry for entry in found if entry.parts == parts), key=lambda entry: entry.within)
+        if best.within > chosen.within + (MARGIN if best.parts > chosen.parts else 0.0):
             chosen = best
     return chosen

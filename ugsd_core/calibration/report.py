@@ -107,14 +107,14 @@ def _fusion(figures: dict[str, Any]) -> str:
     rows = [
         [
             ("**" + row["name"] + "**") if row["chosen"] else row["name"],
+            number(row["within"]),
             number(row["accuracy"]),
             with_interval(row["gain"]),
         ]
         for row in figures["fusion"]
     ]
-    return "### Who names the emotion, with every emotion position escalated\n\n" + table(
-        ["product", "right, mean over corpora", "gain over the verifier alone"], rows
-    )
+    head = ["product", "right within the budget", "right with everything asked", "gain over the verifier alone"]
+    return "### Who names the emotion\n\n" + table(head, rows)
 
 
 def _signals(figures: dict[str, Any]) -> str:
