@@ -390,7 +390,9 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_ctrl_c_in_a_real_process(tmp_path: Path) -> None:
     write_trace(tmp_path / "run.jsonl", every_state())
-    with ugsd("replay", str(tmp_path / "run.jsonl"), "--speed", "0.001") as program:
+    # A shell's background job has Ctrl-C ignored, and hands that down.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with ugsd("replay", str(tmp_path / "run.jsonl"), "--speed", "0.001", **heard) as program:
         time.sleep(1.0)
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=60)
