@@ -25,7 +25,7 @@ from ugsd_core.captioner import Captioner
 from ugsd_core.decoding import decode
 from ugsd_core.drafter import TorchDrafter
 from ugsd_core.messages import CaptionFinished
-from ugsd_core.models.speech_model import SpeechModel
+from ugsd_core.models.speech_model import SAID, SpeechModel
 from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import caption_result
 from ugsd_core.wire.client import WebSocketLink
@@ -42,15 +42,21 @@ def hand_loop(model: SpeechModel, code: AcousticCode, options: DecodingOptions) 
     ids: list[int] = []
     with torch.inference_mode():
         cache = DynamicCache(config=thinker.config.get_text_config())
-        embeds = model.request(code, options.prompt, options.language)
+        embeds, posterior = model.read_request(code, options.prompt, options.language)
+        bias = torch.zeros(size)
+        added = model.head_bias(posterior, options.language)
+        if added is not None:
+            bias += torch.from_numpy(added)
         start = 0
         while True:
             positions = torch.arange(start, start + embeds.shape[1]).expand(3, 1, -1)
             hidden = thinker.model.language_model(
                 inputs_embeds=embeds, position_ids=positions, past_key_values=cache, use_cache=True
             ).last_hidden_state[0, -1]
-            token = int(thinker.lm_head(hidden)[:size].argmax())
+            token = int((thinker.lm_head(hidden)[:size] + bias).argmax())
             ids.append(token)
+            if token in model.say_once:
+                bias[token] = SAID
             if token in model.end_ids or len(ids) == options.max_tokens:
                 return ids
             start += embeds.shape[1]
