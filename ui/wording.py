@@ -145,8 +145,8 @@ class Narrator:
             return f"Finished. The verifier was asked about {self.sent} of {blocks} and changed {self._what_changed()}."
         if self.scores and self.threshold is not None and self.options.get("gate") != "random":
             return (
-                f"Finished. No block passed τ = {self.threshold:g}; the highest was {max(self.scores):.2g}. "
-                "Nothing was asked."
+                f"Finished. No block passed the threshold, {self.threshold:.2g}; the highest was "
+                f"{max(self.scores):.2g}. Nothing was asked."
             )
         if str(self.options.get("gate", "")).startswith("emotion"):
             return "Finished. No block held an emotion word, so nothing was asked."

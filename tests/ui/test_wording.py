@@ -26,7 +26,10 @@ def test_what_the_verifier_was_asked_and_changed() -> None:
 
 def test_when_nothing_was_asked_the_highest_score_is_told() -> None:
     text, tone = told(StreamBuilder().kept("a").kept("b", END).finish())
-    assert text == "Finished. No block passed τ = 0.3; the highest was 0.1. Nothing was asked." and tone == "calm"
+    assert (
+        text == "Finished. No block passed the threshold, 0.3; the highest was 0.1. Nothing was asked."
+        and tone == "calm"
+    )
 
 
 def test_one_side_alone() -> None:
