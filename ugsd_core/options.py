@@ -131,7 +131,7 @@ class DecodingOptions:
         return cls(**values)
 
 
-#: Whole settings by name. ``default`` is ours, the best measured on development clips with the embedded pair;
+#: Whole settings by name. ``default`` is ours, with the gate calibrated on development clips of the embedded pair;
 #: ``paper`` and ``proposal`` state the source's settings; ``lossless`` gives the verifier's own greedy caption.
 PRESETS: dict[str, DecodingOptions] = {
     "default": DecodingOptions(gate="calibrated", cut="emotion", acceptance="fused", rank=1, k=4),

@@ -40,7 +40,7 @@ FUSIONS: list[tuple[str, float]] = [
 BLOCK_LENGTHS = [("fixed: k tokens", "fixed"), ("adaptive: three levels", "adaptive")]
 
 _PRESET_WORDS = {
-    "default": "default (best measured)",
+    "default": "default (calibrated gate)",
     "paper": "paper (entropy, r = 20)",
     "proposal": "proposal (margin, content)",
     "lossless": "lossless (ask always)",
