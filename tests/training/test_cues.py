@@ -77,18 +77,19 @@ def ladder() -> list[Cues]:
     return [Cues(float(i), float(i), float(i), i / 100, float(i), float(i)) for i in range(101)]
 
 
-def test_only_the_outer_fifths_are_named_and_at_most_three() -> None:
+def test_only_the_outer_15_percent_are_named_and_at_most_three() -> None:
     base = ladder()
     table = fit_thresholds([("x", "f", cues) for cues in base])["f"]
-    assert table["pitch"] == pytest.approx((19.7, 33.167, 50.0, 66.833, 80.3), abs=0.05)
+    assert table["pitch"] == pytest.approx((14.65, 33.167, 50.0, 66.833, 85.35), abs=0.05)
     assert named_cues(base[50], table) == {}
-    assert named_cues(base[79], table) == {}
+    assert named_cues(base[84], table) == {}
     assert len(named_cues(base[95], table)) == MAX_NAMED
     low = named_cues(base[5], table)
     assert "pauses" not in low and set(low.values()) == {"low"}
     two = replace(base[50], rate=90.0, pitch=3.0)
     assert named_cues(two, table) == {"pitch": "low", "rate": "high"}
     assert named_cues(replace(base[50], pitch=float("nan")), table) == {}
+    assert named_cues(replace(base[50], dynamics=99.0), table) == {}
 
 
 def test_corpora_count_alike_whatever_their_size() -> None:
@@ -99,7 +100,7 @@ def test_corpora_count_alike_whatever_their_size() -> None:
     assert fit_thresholds(small)["f"]["pitch"] == table["pitch"] or table["pitch"][0] < 101
 
 
-def test_the_outer_third_supports_what_the_outer_fifth_names() -> None:
+def test_the_outer_third_supports_what_the_outer_15_percent_name() -> None:
     base = ladder()
     table = fit_thresholds([("x", "m", cues) for cues in base])["m"]
     assert supports(base[30], "pitch", "low", table) is True

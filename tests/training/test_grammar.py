@@ -14,7 +14,7 @@ from ugsd_core.errors import OptionError
 from ugsd_core.lexicon import EMOTION_LABELS, emotions_in
 from ugsd_core.models.prompts import WORDINGS, prompt_ids
 from ugsd_core.training.batches import ANSWER, MARKERS, REQUEST, emotion_token_ids
-from ugsd_core.training.cues import CUE_NAMES
+from ugsd_core.training.cues import NAMED_CUES
 from ugsd_core.training.grammar import caption, emotion_choices, vocabulary
 from ugsd_core.training.tokenizer import SPECIAL_TOKENS, build_tokenizer
 
@@ -28,7 +28,7 @@ def cue_sets() -> Iterator[dict[str, str]]:
     """No cue, every single one, and every set of three that measuring can give."""
     yield {}
     for size in (1, 3):
-        for names in itertools.combinations(CUE_NAMES, size):
+        for names in itertools.combinations(NAMED_CUES, size):
             for levels in itertools.product(("high", "low"), repeat=size):
                 cues = dict(zip(names, levels, strict=True))
                 if cues.get("pauses") != "low":

@@ -12,7 +12,8 @@ import pytest
 from tests.training.test_trainer import RECIPE as TRAINING
 from tests.training.test_trainer import TINY, cache, tokenizer, trainer
 from ugsd_core.errors import CheckpointError
-from ugsd_core.training.build import build_model, use_checkpoint, use_listened
+from ugsd_core.training.average import average_checkpoints
+from ugsd_core.training.build import build_model, freeze_lowest, use_checkpoint, use_hearing, use_listened
 from ugsd_core.training.hearing import CUE_SCALES, Heard, hear, sounds
 from ugsd_core.training.listen import Heads, Listener, ListenRecipe, tower_groups
 
@@ -67,6 +68,48 @@ def test_listening_goes_on_from_where_it_was(tmp_path: Path) -> None:
         assert torch.equal(value, again.averaged.state_dict()[name]), name
     with pytest.raises(CheckpointError, match="what listening wrote"):
         again.load(tmp_path / "none.safetensors")
+
+
+def test_listening_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    earlier = trainer(tmp_path, TRAINING)
+    earlier.train_step()
+    earlier.evaluate()
+    run = listener()
+    run.load(earlier.out)
+    tower = earlier.averaged[0].model.audio_tower.state_dict()
+    for name, value in run.module["tower"].state_dict().items():
+        assert value == pytest.approx(tower[name], abs=1e-3), name
+        assert torch.equal(value, run.averaged["tower"].state_dict()[name]), name
+    wide = replace(TINY, width=2 * TINY.width)
+    other = build_model("edge", tokenizer(), None, wide)
+    with pytest.raises(CheckpointError, match="another size"):
+        use_hearing(other.model.audio_tower, Heads(2 * TINY.width), earlier.out)
+
+
+def test_frozen_layers_keep_what_they_know(tmp_path: Path) -> None:
+    model = build_model("edge", tokenizer(), None, TINY)
+    before = {name: value.clone() for name, value in model.model.audio_tower.state_dict().items()}
+    freeze_lowest(model.model.audio_tower, 1)
+    run = Listener(model.model.audio_tower, TINY.width, cache(), RECIPE, report=lambda line: None)
+    for _ in range(3):
+        run.train_step()
+    after = run.module["tower"].state_dict()
+    kept = {name for name, value in before.items() if torch.equal(value, after[name])}
+    assert {name for name in before if name.startswith(("conv", "layers.0."))} <= kept
+    assert "proj.weight" not in kept
+
+
+def test_two_runs_have_a_mean(tmp_path: Path) -> None:
+    runs = [listener(), listener()]
+    runs[1].train_step()
+    for number, run in enumerate(runs):
+        run.save(tmp_path / f"{number}.safetensors")
+    average_checkpoints([tmp_path / "0.safetensors", tmp_path / "1.safetensors"], tmp_path / "mean.safetensors")
+    mean = listener()
+    mean.load(tmp_path / "mean.safetensors")
+    one, other = (run.averaged.state_dict() for run in runs)
+    for name, value in mean.module.state_dict().items():
+        assert value == pytest.approx((one[name] + other[name]) / 2, abs=1e-5), name
 
 
 def test_lower_layers_learn_slower() -> None:

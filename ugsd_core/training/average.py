@@ -25,8 +25,9 @@ def average_checkpoints(folders: Sequence[Path], out: Path, *, hearing: bool = F
     """Write the mean of some checkpoints, their emotion heads included; all other files are the first one's.
 
     Args:
-        folders: Two or more checkpoint folders with weights in ``model.safetensors``.
-        out: A new folder.
+        folders: Two or more checkpoint folders with weights in ``model.safetensors``, or files that the first phase of
+            training wrote. One that is named twice weighs twice.
+        out: A new folder, or a new file.
         hearing: Only what hears, audio tower and emotion head; the decoder is the first one's, and those of the others
             may have another vocabulary.
 
@@ -38,7 +39,11 @@ def average_checkpoints(folders: Sequence[Path], out: Path, *, hearing: bool = F
     if len(folders) < 2:
         raise CheckpointError("an average needs two checkpoints or more")
     if out.exists():
-        raise CheckpointError(f"{out} exists; name a new folder for the average")
+        raise CheckpointError(f"{out} exists; name a new place for the average")
+    if all(folder.is_file() for folder in folders):
+        tensors, metadata = _mean(folders, "")
+        save_file(tensors, str(out), metadata=metadata)
+        return
     files = [name for name in (WEIGHTS, HEAD_FILE) if name == WEIGHTS or (folders[0] / name).is_file()]
     means = {
         name: _mean([folder / name for folder in folders], TOWER if hearing and name == WEIGHTS else "")

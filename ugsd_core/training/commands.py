@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +46,22 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--listen-steps", type=int, help="number of steps, instead of --listen-minutes")
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
-        action.add_argument("--listen-from", type=Path, help="what the first phase wrote, to listen on from there")
-        action.add_argument("--start-from", type=Path, help="an earlier checkpoint to start from, instead of listening")
+        action.add_argument(
+            "--listen-from", type=Path, help="what the first phase wrote, or a checkpoint folder, to listen on from there"
+        )
+        action.add_argument(
+            "--start-from",
+            type=Path,
+            help="an earlier checkpoint to start from, instead of listening; with --listened, its decoder alone",
+        )
+        action.add_argument(
+            "--freeze-layers",
+            type=int,
+            default=0,
+            metavar="N",
+            help="the tower's convolutions and N lowest layers keep what they have learned",
+        )
+        action.add_argument("--tower-rate", type=float, help="peak learning rate of the tower, in both phases")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
         action.add_argument("--resume", action="store_true", help="go on from the last saved training state")
@@ -64,7 +79,7 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
     rounding.set_defaults(run=_quantise)
     mean = actions.add_parser("average", help="the mean of several checkpoints of one run")
     mean.add_argument("checkpoints", type=Path, nargs="+", metavar="DIR")
-    mean.add_argument("--out", type=Path, required=True, help="a new folder")
+    mean.add_argument("--out", type=Path, required=True, help="a new folder, or file if files are averaged")
     mean.add_argument("--hearing", action="store_true", help="audio tower and emotion head only; decoder of the first")
     mean.set_defaults(run=_average)
     card = actions.add_parser("card", help="write a checkpoint's model card from its measured figures")
@@ -90,7 +105,14 @@ def _train(args: argparse.Namespace) -> int:
 
     import torch
 
-    from ugsd_core.training.build import build_model, count_parameters, size_of, use_checkpoint, use_listened
+    from ugsd_core.training.build import (
+        build_model,
+        count_parameters,
+        freeze_lowest,
+        size_of,
+        use_checkpoint,
+        use_listened,
+    )
     from ugsd_core.training.data import default_cache_folder, load_cache
     from ugsd_core.training.listen import Heads
     from ugsd_core.training.tokenizer import build_tokenizer
@@ -103,16 +125,19 @@ def _train(args: argparse.Namespace) -> int:
     tokenizer = build_tokenizer()
     model = build_model(args.role, tokenizer, args.encoders)
     _report(f"{args.role}: {count_parameters(model) / 1e6:.1f} M parameters, {len(tokenizer)} tokens")
+    freeze_lowest(model.model.audio_tower, args.freeze_layers)
     heads = Heads(size_of(args.role).width)
     if args.start_from is not None:
         rows = use_checkpoint(model, tokenizer, heads, args.start_from)
         _report(f"starting from {args.start_from}, {rows} of {len(tokenizer)} tokens known")
-    else:
+    if args.start_from is None or args.listened is not None:
         listened = args.listened or folder / "runs" / f"listened-{args.role}-{args.seed}.safetensors"
         if args.listened is None and not (args.resume and listened.is_file()):
             _listen(args, model, cache, listened)
         use_listened(model, heads, listened)
     recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, decoder_lr=DEFAULTS[args.role][3])
+    if args.tower_rate is not None:
+        recipe = replace(recipe, tower_lr=args.tower_rate)
     trainer = Trainer(
         model,
         tokenizer,
@@ -138,7 +163,10 @@ def _listen(args: argparse.Namespace, model: Any, cache: FeatureCache, out: Path
     from ugsd_core.training.listen import Listener, ListenRecipe
 
     recipe = ListenRecipe(
-        minutes=args.listen_minutes, steps=args.listen_steps, seed=args.seed, tower_lr=DEFAULTS[args.role][2]
+        minutes=args.listen_minutes,
+        steps=args.listen_steps,
+        seed=args.seed,
+        tower_lr=DEFAULTS[args.role][2] if args.tower_rate is None else args.tower_rate,
     )
     listener = Listener(model.model.audio_tower, size_of(args.role).width, cache, recipe, _report)
     if args.listen_from is not None:

@@ -1,10 +1,13 @@
 """Vocal cues measured on a clip, when one of them is worth naming, and when a named one is supported.
 
 The captions that the embedded pair learns from name cues that were *measured*, never guessed from the emotion label.
-"High" and "low" are said of a voice among voices of its sex: a cue is *named* when it lies in the outer fifth of the
+"High" and "low" are said of a voice among voices of its sex: a cue is *named* when it lies in the outer 15 % of the
 training clips of that sex, and a caption that names it is *supported* when it lies in the outer third. Between the two
 lies a margin, because two measurements of one voice differ too. Corpora count alike in these quantiles, whatever their
 size. They are not fitted per corpus: a listener does not know which corpus a voice comes from.
+
+How much the level varies (`dynamics`) is measured and learned, but not named: of voices that they had never heard,
+models said it wrongly more often than not (`docs/training.md`).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,7 @@ from ugsd_core.acoustic import SAMPLE_RATE_HZ
 
 __all__ = [
     "CUE_NAMES",
+    "NAMED_CUES",
     "QUANTILES",
     "Cues",
     "Thresholds",
@@ -36,7 +40,7 @@ FRAME = 400
 HOP = 160
 SPEECH_FLOOR_DB = -30.0  # relative to the loud frames of the clip (95th percentile)
 MIN_PAUSE_FRAMES = 15
-QUANTILES = (0.2, 1 / 3, 0.5, 2 / 3, 0.8)
+QUANTILES = (0.15, 1 / 3, 0.5, 2 / 3, 0.85)
 """Named below the first or above the last; supported below the second or above the fourth."""
 MAX_NAMED = 3
 LEAST_PAUSE = 0.05  # share of pause under which nobody would speak of pauses
@@ -75,6 +79,8 @@ class Cues:
 
 
 CUE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(Cues))
+NAMED_CUES: tuple[str, ...] = tuple(name for name in CUE_NAMES if name != "dynamics")
+"""The cues that captions name."""
 
 # sex -> cue -> its values at QUANTILES
 Thresholds = Mapping[str, Mapping[str, tuple[float, ...]]]
@@ -172,13 +178,14 @@ def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tup
 
 
 def named_cues(cues: Cues, table: Mapping[str, Sequence[float]]) -> dict[str, str]:
-    """The cues worth naming, as ``{name: "high" | "low"}`` in the order of `CUE_NAMES`.
+    """The cues worth naming, as ``{name: "high" | "low"}`` in the order of `NAMED_CUES`.
 
     Of more than `MAX_NAMED` such cues the most extreme are kept, measured in spreads between the outer quantiles. Few
     pauses are not worth a word.
     """
     extremes: dict[str, float] = {}
-    for name, value in asdict(cues).items():
+    for name in NAMED_CUES:
+        value = getattr(cues, name)
         low, _, median, _, high = table[name]
         if name == "pauses":
             low, high = -np.inf, max(high, LEAST_PAUSE)
@@ -186,7 +193,7 @@ def named_cues(cues: Cues, table: Mapping[str, Sequence[float]]) -> dict[str, st
             spread = table[name][-1] - table[name][0]
             extremes[name] = (value - median) / max(spread, 0.1 if name == "pauses" else 1e-3)
     kept = sorted(extremes, key=lambda name: -abs(extremes[name]))[:MAX_NAMED]
-    return {name: "high" if extremes[name] > 0 else "low" for name in CUE_NAMES if name in kept}
+    return {name: "high" if extremes[name] > 0 else "low" for name in NAMED_CUES if name in kept}
 
 
 def supports(cues: Cues, name: str, level: str, table: Mapping[str, Sequence[float]]) -> bool | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -66,7 +66,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class FeatureCache:
-    """All examples and the cue thresholds of the training split."""
+    """All examples, and the cue thresholds that follow from the training split."""
 
     examples: tuple[Example, ...]
     thresholds: Thresholds
@@ -124,11 +124,16 @@ def build_cache(data: Path, folder: Path, report: Callable[[str], None] = print,
             examples.append(example)
             if len(examples) % 1000 == 0:
                 report(f"features: {len(examples)}/{len(clips)} clips, {time.monotonic() - started:.0f} s")
-    train = [(e.clip.corpus, e.clip.sex, e.cues) for e in examples if e.clip.split == "train"]
-    cache = FeatureCache(tuple(examples), fit_thresholds(train))
+    cache = _with_thresholds(examples)
     _write(cache, folder)
     report(f"features: {len(examples)} clips in {time.monotonic() - started:.0f} s, kept in {folder}")
     return cache
+
+
+def _with_thresholds(examples: Sequence[Example]) -> FeatureCache:
+    """The cache of some examples; what is high and low follows from those of the training split."""
+    train = [(e.clip.corpus, e.clip.sex, e.cues) for e in examples if e.clip.split == "train"]
+    return FeatureCache(tuple(examples), fit_thresholds(train))
 
 
 def _write(cache: FeatureCache, folder: Path) -> None:
@@ -142,7 +147,7 @@ def _write(cache: FeatureCache, folder: Path) -> None:
             clip = asdict(example.clip) | {"path": str(example.clip.path)}
             sizes = [(c.speed, c.code.n_frames, c.code.bits, c.code.high, len(c.code.payload)) for c in copies]
             rows.append({"clip": clip, "cues": asdict(example.cues), "codes": sizes})
-    index = {"version": CACHE_VERSION, "spec": SPEC.fingerprint, "thresholds": cache.thresholds, "rows": rows}
+    index = {"version": CACHE_VERSION, "spec": SPEC.fingerprint, "rows": rows}
     # The index is written last: a cache without one was interrupted and is built anew.
     (folder / "index.json").write_text(json.dumps(index, ensure_ascii=False), encoding="utf-8")
 
@@ -162,8 +167,4 @@ def load_cache(data: Path, folder: Path, report: Callable[[str], None] = print) 
             )
             clip = Clip(**(row["clip"] | {"path": Path(row["clip"]["path"])}))
             examples.append(Example(clip, Cues(**row["cues"]), code.code, tuple(copies)))
-    thresholds = {
-        sex: {cue: tuple(float(q) for q in values) for cue, values in table.items()}
-        for sex, table in index["thresholds"].items()
-    }
-    return FeatureCache(tuple(examples), thresholds)
+    return _with_thresholds(examples)

@@ -48,8 +48,6 @@ ENGLISH_ADJECTIVES: dict[Cue, Words] = {
 }
 ENGLISH_PHRASES: dict[Cue, Words] = {
     ("pauses", "high"): _words("long pauses", "clear pauses", "many pauses"),
-    ("dynamics", "high"): _words("uneven volume", "changing volume"),
-    ("dynamics", "low"): _words("even volume", "constant volume"),
 }
 ENGLISH_EMOTIONS: dict[str, Words] = {
     "anger": _words("angry", "irritated", "annoyed"),
@@ -81,8 +79,6 @@ CHINESE_CUES: dict[Cue, Words] = {
     ("pauses", "high"): _words("停顿较长", "停顿明显", "停顿较多"),
     ("brightness", "high"): _words("音色明亮", "音色尖锐", "音色清亮"),
     ("brightness", "low"): _words("音色柔和", "音色暗淡", "音色低柔"),
-    ("dynamics", "high"): _words("音量多变", "音量不稳", "音量起伏"),
-    ("dynamics", "low"): _words("音量均匀", "音量稳定", "音量平稳"),
 }
 CHINESE_EMOTIONS: dict[str, Words] = {
     "anger": _words("愤怒", "生气", "恼怒"),
@@ -104,13 +100,14 @@ CHINESE_SENTENCES: tuple[str, ...] = (
     "{voice}，让人觉得{emotion}。",
     "说话人{emotion}，{voice}。",
 )
-STEADY = {"en": "steady", "zh": "声音平稳"}
+# Of a voice without any cue worth naming.
+PLAIN = {"en": _words("ordinary", "unremarkable", "plain"), "zh": _words("声音平常", "嗓音一般", "声音如常")}
 CHINESE_COMMA = "\uff0c"
 
 # Half of the wordings begin with pitch, half with pace: the order is the wording's, so that a model knows which cue is
 # next and never names one twice.
-PITCH_FIRST = ("pitch", "pitch_range", "rate", "pauses", "brightness", "dynamics")
-PACE_FIRST = ("rate", "pauses", "brightness", "pitch", "pitch_range", "dynamics")
+PITCH_FIRST = ("pitch", "pitch_range", "rate", "pauses", "brightness")
+PACE_FIRST = ("rate", "pauses", "brightness", "pitch", "pitch_range")
 
 
 def emotion_choices(language: str) -> dict[str, Words]:
@@ -139,7 +136,7 @@ def _english(label: str, strong: bool, cues: Mapping[str, str], wording: int) ->
     phrases = _chosen(ENGLISH_PHRASES, cues, wording)
     emotion = ENGLISH_EMOTIONS[label].of(wording)
     return ENGLISH_SENTENCES[wording - 1].format(
-        voice=_listed(_chosen(ENGLISH_ADJECTIVES, cues, wording) or [STEADY["en"]]),
+        voice=_listed(_chosen(ENGLISH_ADJECTIVES, cues, wording) or [PLAIN["en"].of(wording)]),
         extras=f", with {_listed(phrases)}" if phrases else "",
         emotion=f"{ENGLISH_DEGREES.of(wording)} {emotion}" if strong else emotion,
     )
@@ -148,7 +145,7 @@ def _english(label: str, strong: bool, cues: Mapping[str, str], wording: int) ->
 def _chinese(label: str, strong: bool, cues: Mapping[str, str], wording: int) -> str:
     emotion = CHINESE_EMOTIONS[label].of(wording)
     return CHINESE_SENTENCES[wording - 1].format(
-        voice=CHINESE_COMMA.join(_chosen(CHINESE_CUES, cues, wording) or [STEADY["zh"]]),
+        voice=CHINESE_COMMA.join(_chosen(CHINESE_CUES, cues, wording) or [PLAIN["zh"].of(wording)]),
         emotion=f"{CHINESE_DEGREES.of(wording)}{emotion}" if strong else emotion,
     )
 
@@ -159,7 +156,7 @@ def caption(label: str, strong: bool, cues: Mapping[str, str], language: str, wo
     Args:
         label: One of `EMOTION_LABELS`.
         strong: Whether the emotion is said to be strong.
-        cues: Cue name to ``"high"`` or ``"low"``, at most three, as `ugsd_core.training.cues.named_cues` gives them.
+        cues: Cue name to ``"high"`` or ``"low"``, as `ugsd_core.training.cues.named_cues` gives them.
         language: ``"en"`` or ``"zh"``.
         wording: 1 to `WORDINGS`.
 
@@ -177,16 +174,16 @@ def vocabulary() -> Iterator[str]:
     """Every word that a caption can hold, English ones with their leading space; the tokenizer is trained on these."""
     for sentence in ENGLISH_SENTENCES:
         yield from _pieces(sentence)
-    yield from (",", " with", " and", f" {STEADY['en']}")
-    for words in [*ENGLISH_ADJECTIVES.values(), *ENGLISH_PHRASES.values(), *ENGLISH_EMOTIONS.values(), ENGLISH_DEGREES]:
+    yield from (",", " with", " and")
+    english = [ENGLISH_ADJECTIVES, ENGLISH_PHRASES, ENGLISH_EMOTIONS]
+    for words in [*(words for table in english for words in table.values()), PLAIN["en"], ENGLISH_DEGREES]:
         for phrase in words.all:
             yield from (f" {word}" for word in phrase.split())
-    yield STEADY["zh"]
     for sentence in CHINESE_SENTENCES:
         bare = sentence.replace("{voice}", CHINESE_COMMA).replace("{emotion}", CHINESE_COMMA).replace("。", "，。")
         yield from (part for part in bare.split(CHINESE_COMMA) if part)
     yield CHINESE_COMMA
-    for words in [*CHINESE_CUES.values(), *CHINESE_EMOTIONS.values(), CHINESE_DEGREES]:
+    for words in [*CHINESE_CUES.values(), *CHINESE_EMOTIONS.values(), PLAIN["zh"], CHINESE_DEGREES]:
         yield from words.all
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from ugsd_core.errors import CheckpointError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.training.batches import Sampler
+from ugsd_core.training.build import use_hearing
 from ugsd_core.training.cues import CUE_NAMES
 from ugsd_core.training.data import Example, FeatureCache
 from ugsd_core.training.hearing import Heard, Sounds, hear, sounds
@@ -239,7 +240,9 @@ class Listener:
         return found
 
     def load(self, path: Path) -> None:
-        """Begin with what an earlier run of this phase wrote; optimiser and schedule begin anew.
+        """Begin with what an earlier run of this phase wrote, or with tower and emotion head of a checkpoint folder.
+
+        Optimiser and schedule begin anew.
 
         Raises:
             CheckpointError: If the file is missing or of another model.
@@ -247,6 +250,10 @@ class Listener:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        if path.is_dir():
+            use_hearing(self.module["tower"], self.module["heads"], path)
+            self.averaged.load_state_dict(self.module.state_dict())
+            return
         try:
             state = load_file(path)
             self.module.load_state_dict(state)
