@@ -81,6 +81,8 @@ def test_warns_when_a_rank_cannot_reject() -> None:
     assert "almost nothing" in str(rank_warning(preset("paper"), 700))
     assert rank_warning(preset("paper"), 151_646) is None
     assert rank_warning(preset("default"), 700) is None
+    assert "nothing but an emotion" in str(rank_warning(preset("default", rank=20), 700))
+    assert "anything but an emotion" in str(rank_warning(preset("default", rank=700), 700))
     assert rank_warning(DecodingOptions(mode="edge", rank=700), 700) is None
 
 

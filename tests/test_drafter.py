@@ -18,9 +18,10 @@ from ugsd_core.drafter import TorchDraft, TorchDrafter
 from ugsd_core.errors import CheckpointError
 from ugsd_core.gate_card import GateCard, GateCards
 from ugsd_core.messages import TokenDrafted
+from ugsd_core.models.caption_stream import CaptionStream
 from ugsd_core.models.emotion_head import EmotionHead
 from ugsd_core.models.emotion_tokens import COULD_HOLD, EmotionText, fuse_labels, label_entropy_nats, normalise_labels
-from ugsd_core.models.speech_model import CaptionStream, SpeechModel
+from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import caption_result, check_identities
 from ugsd_core.verifier import LocalLink, TorchVerifier

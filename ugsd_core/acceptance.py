@@ -240,17 +240,21 @@ def acceptance_rule(
 
 
 def rank_warning(options: DecodingOptions, vocabulary_size: int) -> str | None:
-    """A plain sentence if the rank rule, as set, cannot or can hardly reject anything; else None."""
-    if options.mode != "ugsd" or options.acceptance != "rank":
+    """A plain sentence if the rank rule, as set, cannot or can hardly reject anything; else None.
+
+    Fused verdicts judge by rank too, where no emotion is named.
+    """
+    if options.mode != "ugsd" or options.acceptance not in ("rank", "fused"):
         return None
+    where = " but an emotion" if options.acceptance == "fused" else ""
     if options.rank >= vocabulary_size:
         return (
-            f"r = {options.rank} cannot reject anything: the vocabulary has only {vocabulary_size} tokens. "
+            f"r = {options.rank} cannot reject anything{where}: the vocabulary has only {vocabulary_size} tokens. "
             "Lower r (1 asks for the verifier's own choice)."
         )
     if options.rank > max(1.0, LARGE_RANK_SHARE * vocabulary_size):
         return (
-            f"r = {options.rank} rejects almost nothing with a vocabulary of {vocabulary_size} tokens: the verifier's "
+            f"r = {options.rank} rejects almost nothing{where} with a vocabulary of {vocabulary_size} tokens: the verifier's "
             f"{options.rank} best are mostly synonyms. It is meant for vocabularies near 150,000; try r = 1."
         )
     return None

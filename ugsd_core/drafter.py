@@ -15,6 +15,7 @@ from ugsd_core.acoustic import AcousticCode, FeatureSpec
 from ugsd_core.draft_block import DraftToken
 from ugsd_core.gate_card import GateCard, GateCards, read_gate_cards
 from ugsd_core.messages import Alternative, Signals, VerifierInfo
+from ugsd_core.models.caption_stream import CaptionStream
 from ugsd_core.models.emotion_tokens import (
     COULD_HOLD,
     EmotionPlace,
@@ -23,7 +24,7 @@ from ugsd_core.models.emotion_tokens import (
     label_entropy_nats,
     normalise_labels,
 )
-from ugsd_core.models.speech_model import CaptionStream, SpeechModel
+from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.models.text import CaptionText
 from ugsd_core.options import DecodingOptions
 from ugsd_core.uncertainty import Distribution, distribution, log_softmax, mutual_information_nats, sample

@@ -25,8 +25,9 @@ import numpy as np
 import torch
 
 from ugsd_core.acoustic import AcousticCode
+from ugsd_core.models.caption_stream import CaptionStream, Logits
 from ugsd_core.models.prompts import Language
-from ugsd_core.models.speech_model import CaptionStream, Logits, SpeechModel
+from ugsd_core.models.speech_model import SpeechModel
 
 __all__ = ["MemoModel", "MemoStream"]
 

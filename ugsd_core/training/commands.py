@@ -47,7 +47,9 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.add_argument("--steps", type=int, help="number of steps, instead of --minutes")
         action.add_argument("--listened", type=Path, help="what the first phase wrote, to skip it")
         action.add_argument(
-            "--listen-from", type=Path, help="what the first phase wrote, or a checkpoint folder, to listen on from there"
+            "--listen-from",
+            type=Path,
+            help="what the first phase wrote, or a checkpoint folder, to listen on from there",
         )
         action.add_argument(
             "--start-from",

@@ -117,7 +117,7 @@ def _greedy(
     import torch
     from transformers import DynamicCache
 
-    from ugsd_core.models.speech_model import SAID
+    from ugsd_core.models.caption_stream import SAID
 
     with torch.inference_mode():
         inputs, mask, audio = _prefix(model, tokenizer, batch)

@@ -175,8 +175,8 @@ def vocabulary() -> Iterator[str]:
     for sentence in ENGLISH_SENTENCES:
         yield from _pieces(sentence)
     yield from (",", " with", " and")
-    english = [ENGLISH_ADJECTIVES, ENGLISH_PHRASES, ENGLISH_EMOTIONS]
-    for words in [*(words for table in english for words in table.values()), PLAIN["en"], ENGLISH_DEGREES]:
+    cues = [*ENGLISH_ADJECTIVES.values(), *ENGLISH_PHRASES.values(), PLAIN["en"]]
+    for words in [*cues, *ENGLISH_EMOTIONS.values(), ENGLISH_DEGREES]:
         for phrase in words.all:
             yield from (f" {word}" for word in phrase.split())
     for sentence in CHINESE_SENTENCES:

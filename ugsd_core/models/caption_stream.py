@@ -1,0 +1,140 @@
+"""One caption on one model: feed ids, read logits, forget a suffix.
+
+Both sides of the system stand on `CaptionStream`: the drafter feeds one token at a time and rolls back what was
+rejected; the verifier feeds a whole block and rolls back the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import DynamicCache
+
+from ugsd_core.acoustic import AcousticCode
+from ugsd_core.models.prompts import Language
+
+if TYPE_CHECKING:
+    from ugsd_core.models.speech_model import SpeechModel
+
+__all__ = ["SAID", "CaptionStream", "Logits"]
+
+#: Logit of a word that was said already.
+SAID = -1e4
+Logits = NDArray[np.float32]
+
+
+class CaptionStream:
+    """One caption on one model with its own key-value cache.
+
+    Holds the request and ``length`` caption tokens. ``next_logits`` is the distribution of the token at position
+    ``length``. Rolled back and continued, it equals a fresh forward pass.
+
+    Attributes:
+        label_posterior: What the emotion head makes of the audio: (9,) float32; None without a head.
+    """
+
+    def __init__(self, model: SpeechModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
+        self._model = model
+        self._cache = DynamicCache(config=model.model.config.get_text_config())
+        with torch.inference_mode():
+            embeds, self.label_posterior = model.read_request(code, prompt, language)
+            self._prompt_hidden = model.hidden(embeds, 0, self._cache)[-1:].clone()
+        self._bias = model.head_bias(self.label_posterior, language)
+        self.input_tokens: int = embeds.shape[1]
+        self._ids: list[int] = []
+        # Hidden state behind the last token that was fed; None after a truncation until it is needed again.
+        self._last_hidden: torch.Tensor | None = self._prompt_hidden
+
+    @property
+    def length(self) -> int:
+        """Caption tokens held."""
+        return len(self._ids)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The caption tokens held, in order."""
+        return tuple(self._ids)
+
+    def next_hidden(self) -> torch.Tensor:
+        """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
+        if self._last_hidden is None:
+            if not self._ids:
+                self._last_hidden = self._prompt_hidden
+            else:  # the state was dropped with a rejected suffix: read the last kept token again
+                last = self._ids[-1]
+                self.truncate(self.length - 1)
+                self._feed_hidden([last])
+        assert self._last_hidden is not None
+        return self._last_hidden
+
+    def logits(self, hidden: torch.Tensor, prefix: Sequence[int] | None = None) -> Logits:
+        """Logits of this caption: the head's say is added, and what was said and is to be said once is out of question.
+
+        Args:
+            hidden: Shape (n, hidden).
+            prefix: The caption before the token that the last row predicts; that before each other row's is one token
+                shorter than the next one's. None is all that is held.
+
+        Returns:
+            float32, (n, V).
+        """
+        rows = self._model.logits(hidden)
+        if self._bias is not None:
+            rows = rows + self._bias
+        once = self._model.say_once
+        if once:
+            before = self._ids if prefix is None else prefix
+            for position, token_id in enumerate(before):
+                if token_id in once:  # every row whose prefix holds that position
+                    rows[max(0, position - len(before) + len(rows)) :, token_id] = SAID
+        return rows
+
+    def next_logits(self) -> Logits:
+        """Logits (V,) of the token at position ``length``."""
+        with torch.inference_mode():
+            row: Logits = self.logits(self.next_hidden())[0]
+            return row
+
+    def feed(self, ids: Sequence[int], *, rows: int) -> Logits:
+        """Append ids in one forward pass.
+
+        Args:
+            ids: At least one token id.
+            rows: How many of the last predictions to return, at most ``len(ids) + 1``.
+
+        Returns:
+            Logits (rows, V): the last row predicts the token after all ids, the one before it the last id itself …
+        """
+        with torch.inference_mode():
+            before = self.next_hidden() if rows > len(ids) else None
+            hidden = self._feed_hidden(ids)
+            if before is not None:
+                hidden = torch.cat((before, hidden))
+            return self.logits(hidden[-rows:])
+
+    def _feed_hidden(self, ids: Sequence[int]) -> torch.Tensor:
+        with torch.inference_mode():
+            tokens = torch.tensor([list(ids)], dtype=torch.long, device=self._model.device)
+            embeds = self._model.embedding(tokens)
+            hidden = self._model.hidden(embeds, self.input_tokens + self.length, self._cache)
+        self._ids.extend(ids)
+        self._last_hidden = hidden[-1:]
+        return hidden
+
+    def truncate(self, length: int) -> None:
+        """Forget all caption tokens from position ``length`` on.
+
+        Raises:
+            ValueError: If more would be kept than is held.
+        """
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
+        surplus = self.length - length
+        if surplus:
+            self._cache.crop(-surplus)
+            del self._ids[length:]
+            self._last_hidden = None
