@@ -254,7 +254,7 @@ def rank_warning(options: DecodingOptions, vocabulary_size: int) -> str | None:
         )
     if options.rank > max(1.0, LARGE_RANK_SHARE * vocabulary_size):
         return (
-            f"r = {options.rank} rejects almost nothing{where} with a vocabulary of {vocabulary_size} tokens: the verifier's "
-            f"{options.rank} best are mostly synonyms. It is meant for vocabularies near 150,000; try r = 1."
+            f"r = {options.rank} rejects almost nothing{where} with a vocabulary of {vocabulary_size} tokens: the "
+            f"verifier's {options.rank} best are mostly synonyms. It is meant for vocabularies near 150,000; try r = 1."
         )
     return None
