@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tests.calibration.worlds import LENGTH, record, world
+from ugsd_core.calibration.bootstrap import Interval
 from ugsd_core.calibration.curves import World, best_within, curve, random_gate, signal_gate
-from ugsd_core.calibration.fusion import acceptances, choose_fusion, compare
+from ugsd_core.calibration.fusion import Fusion, acceptances, choose_fusion, compare
 from ugsd_core.calibration.outcomes import RANK, Acceptance
 
 
@@ -87,6 +88,17 @@ def test_multiplying_labels_helps_where_the_sides_err_differently() -> None:
 def test_a_tie_takes_the_simplest() -> None:
     alike = [record(n, label=n % 3, edge=n % 3, after=n % 3, cloud=n % 3, head=(1 / 9,) * 9) for n in range(9)]
     assert choose_fusion(compare(alike, draws=20)).acceptance == RANK
+
+
+def test_a_gain_within_its_own_noise_is_none() -> None:
+    def product(gain: float, low: float, high: float) -> Fusion:
+        difference = Interval(gain, low, high, 900)
+        return Fusion(Acceptance(0.3, 0.0, 0.7), 2, 0.78, 0.77 + gain, difference, difference)
+
+    alone = Fusion(RANK, 1, 0.79, 0.77, Interval(0.0, 0.0, 0.0, 900), Interval(0.0, 0.0, 0.0, 900))
+    assert choose_fusion([alone, product(0.006, -0.036, 0.025)]) is alone
+    assert choose_fusion([alone, product(0.03, -0.01, 0.05)]).acceptance.fused
+    assert not product(0.03, -0.1, 0.1).beats_verifier
 
 
 def test_acceptances_say_what_they_are() -> None:

@@ -179,6 +179,7 @@ def _fusion(found: Sequence[Fusion], chosen: Fusion) -> list[dict[str, Any]]:
             "accuracy": entry.accuracy,
             "within": entry.within,
             "gain": entry.gain.to_dict(),
+            "within_gain": entry.within_gain.to_dict(),
             "chosen": entry is chosen,
         }
         for entry in found

@@ -2,14 +2,18 @@
 
 Compared by the share of captions that name the clip's label, as the mean over corpora, where the positions that the
 edge doubts most are escalated within the budget: a product that leaves sure edges alone can be better there than the
-verifier, and no better where everything is asked. A grid's best point is partly luck, so a candidate with more parts
-must beat the simpler ones by `MARGIN`.
+verifier, and no better where everything is asked. A grid's best point is partly luck, and development speakers flatter
+an edge that was chosen by them. So a product must beat the verifier alone by a standard error of the paired
+difference, and one with more parts the simpler ones by `MARGIN`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ugsd_core.calibration.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.curves import World, best_within, curve, signal_gate
@@ -31,6 +35,7 @@ class Fusion:
         accuracy: Captions that name the clip's label with every emotion position escalated, mean over corpora.
         within: The same with those escalated that the edge doubts most, within the budget.
         gain: Accuracy less that of the verifier judging alone, paired.
+        within_gain: The same within the budget.
     """
 
     acceptance: Acceptance
@@ -38,6 +43,15 @@ class Fusion:
     accuracy: float
     within: float
     gain: Interval
+    within_gain: Interval
+
+    @property
+    def beats_verifier(self) -> bool:
+        """Within the budget, by a standard error of the difference at least (of a normal law with this interval)."""
+        gain = self.within_gain
+        if gain.value is None or gain.low is None or gain.high is None:
+            return False
+        return gain.value > max((gain.high - gain.low) / (2 * 1.96), 0.0)
 
 
 def acceptances(*, head: bool) -> list[tuple[int, Acceptance]]:
@@ -71,25 +85,29 @@ def compare(records: Sequence[ClipRecord], *, budget: float = 0.02, draws: int =
     strata = make_strata([record.corpus for record in records], [record.speaker for record in records])
     weights = draw_weights(strata, draws)
     found: list[Fusion] = []
-    base = None
+    base: tuple[Any, Any] | None = None
     for parts, acceptance in acceptances(head=head):
         world = World(records, acceptance)
-        right = world.everything().right
-        base = right if base is None else base
-        difference = right - base
-        gain = interval(lambda w, d=difference: macro_means(d, strata, w), strata, weights)  # type: ignore[misc]
-        accuracy = macro_means(right, strata, weights[:1] * 0 + 1)[0]
-        point = best_within(curve("doubt", signal_gate("fused_doubt"), world), budget)
-        within = accuracy if point is None or point.accuracy is None else point.accuracy
-        found.append(Fusion(acceptance, parts, float(accuracy), float(within), gain))
+        doubt = signal_gate("fused_doubt")
+        point = best_within(curve("doubt", doubt, world), budget)
+        everything = world.everything().right
+        within = everything if point is None else world.run(world.scores(doubt), point.threshold).right
+        base = (everything, within) if base is None else base
+        gains = [
+            interval(lambda w, d=right - alone: macro_means(d, strata, w), strata, weights)  # type: ignore[misc]
+            for right, alone in zip((everything, within), base, strict=True)
+        ]
+        means = [float(macro_means(right, strata, np.ones((1, strata.n)))[0]) for right in (everything, within)]
+        found.append(Fusion(acceptance, parts, means[0], means[1], *gains))
     return found
 
 
 def choose_fusion(found: Sequence[Fusion]) -> Fusion:
-    """The best of the simplest kind that no more complex one beats by more than `MARGIN`."""
+    """The best of the simplest kind that no more complex one beats by more than `MARGIN`; see the module."""
     chosen = found[0]
-    for parts in sorted({entry.parts for entry in found}):
-        best = max((entry for entry in found if entry.parts == parts), key=lambda entry: entry.within)
-        if best.within > chosen.within + (MARGIN if best.parts > chosen.parts else 0.0):
+    better = [entry for entry in found if entry.beats_verifier]
+    for parts in sorted({entry.parts for entry in better}):
+        best = max((entry for entry in better if entry.parts == parts), key=lambda entry: entry.within)
+        if best.within > chosen.within + MARGIN:
             chosen = best
     return chosen

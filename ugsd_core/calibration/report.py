@@ -108,12 +108,14 @@ def _fusion(figures: dict[str, Any]) -> str:
         [
             ("**" + row["name"] + "**") if row["chosen"] else row["name"],
             number(row["within"]),
+            with_interval(row["within_gain"]),
             number(row["accuracy"]),
             with_interval(row["gain"]),
         ]
         for row in figures["fusion"]
     ]
-    head = ["product", "right within the budget", "right with everything asked", "gain over the verifier alone"]
+    gain = "over the verifier alone"
+    head = ["product", "right within the budget", gain, "right with everything asked", gain]
     return "### Who names the emotion\n\n" + table(head, rows)
 
 
