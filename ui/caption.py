@@ -14,6 +14,7 @@ from ugsd_core.errors import AudioError, UgsdError
 from ugsd_core.options import SETTING_HELP
 from ui.assets import ExampleClip
 from ui.components.figures import Timeline, fact_tiles, ledger_table, waterfall
+from ui.components.inspector import inspector
 from ui.components.token_strip import token_strip
 from ui.help import WHAT_AM_I_LOOKING_AT
 from ui.runs import Runs
@@ -58,7 +59,7 @@ def build_caption_tab(runs: Runs, clips: list[ExampleClip], recordings: Recordin
             controls, note = _controls()
         with gr.Column(elem_id="result-card", elem_classes="card", min_width=0):
             gr.HTML("<h2>Caption, as it is decided</h2>", apply_default_css=False)
-            strip = token_strip(elem_id="strip")
+            strip = token_strip("caption", elem_id="strip")
             status = gr.HTML(
                 status_html(_READY), html_template=_STATUS, apply_default_css=False, elem_id="status", js_on_load=None
             )
@@ -74,9 +75,10 @@ def build_caption_tab(runs: Runs, clips: list[ExampleClip], recordings: Recordin
             bars = gr.HTML(waterfall(Timeline()), apply_default_css=False, js_on_load=None, elem_id="waterfall")
             with gr.Accordion("What am I looking at?", open=False, elem_id="help"):
                 gr.Markdown(WHAT_AM_I_LOOKING_AT)
-        with gr.Column(elem_id="figures-card", elem_classes="card", min_width=0):
-            figures = gr.HTML(tables(None), apply_default_css=False, js_on_load=None, elem_id="tables")
-            ledger = gr.HTML(ledger_table(None), apply_default_css=False, js_on_load=None, elem_id="ledger")
+        with gr.Column(elem_id="side", min_width=0):
+            with gr.Column(elem_id="inspector-card", elem_classes="card", min_width=0):
+                inspector("caption", elem_id="inspector")
+            figures, ledger = _figures()
 
     settings = [language, mode, *controls]
     shown = [strip, status, tiles, bars, figures, ledger, caption, run, stop]
@@ -121,6 +123,14 @@ def _speech(clips: list[ExampleClip]) -> tuple[gr.Audio, gr.HTML, gr.Button, gr.
                     lambda path=str(clip.path): path, None, audio, show_progress="hidden", api_visibility="private"
                 )
     return audio, notice, first_30, taken
+
+
+def _figures() -> tuple[gr.HTML, gr.HTML]:
+    """The tables of ratios and clocks, and the ledger."""
+    with gr.Column(elem_id="figures-card", elem_classes="card", min_width=0):
+        figures = gr.HTML(tables(None), apply_default_css=False, js_on_load=None, elem_id="tables")
+        ledger = gr.HTML(ledger_table(None), apply_default_css=False, js_on_load=None, elem_id="ledger")
+    return figures, ledger
 
 
 def _who() -> tuple[gr.Radio, gr.Radio]:

@@ -116,7 +116,9 @@ def page_css() -> str:
         f":root{{color-scheme:light;{_variables(LIGHT, 'light')};{faces}}}\n"
         f"body.dark,.dark{{color-scheme:dark;{_variables(DARK, 'dark')}}}\n"
     )
-    return roots + "\n".join(web_asset(name) for name in ("page.css", "token_strip.css", "figures.css"))
+    return roots + "\n".join(
+        web_asset(name) for name in ("page.css", "token_strip.css", "inspector.css", "figures.css")
+    )
 
 
 def theme() -> Base:

@@ -10,10 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from ugsd_core.errors import UgsdError
-from ugsd_core.messages import CaptionFinished, CaptionStarted
+from ugsd_core.messages import CaptionFinished, CaptionStarted, Event
 from ugsd_core.result import CaptionResult, ResultBuilder
 from ui.components.figures import Timeline, clock_table, fact_tiles, ledger_table, ratio_table, waterfall
-from ui.components.token_strip import StripBuilder
+from ui.components.token_strip import StripBuilder, frames
 from ui.runs import Update
 from ui.wording import Line, Narrator, queue_line
 
@@ -56,6 +56,7 @@ class RunView:
     narrator: Narrator = field(default_factory=Narrator)
     timeline: Timeline = field(default_factory=Timeline)
     results: ResultBuilder = field(default_factory=ResultBuilder)
+    events: list[Event] = field(default_factory=list)
     _begun: bool = False
     _finished: bool = False
     _figures_at: float = float("-inf")
@@ -67,6 +68,7 @@ class RunView:
         for event in update.events:
             for part in (self.strip, self.narrator, self.timeline, self.results):
                 part.feed(event)
+            self.events.append(event)
             self._begun = self._begun or isinstance(event, CaptionStarted)
             self._finished = self._finished or isinstance(event, CaptionFinished)
         line, ended = self.narrator.line(), self._finished
@@ -86,8 +88,11 @@ class RunView:
             return Shown(strip=self.strip.state(), status=status)
         self._figures_at = now
         result = self.results.result()
+        strip = self.strip.state()
+        if self._finished:
+            strip["frames"] = frames(self.events)
         return Shown(
-            strip=self.strip.state(),
+            strip=strip,
             status=status,
             tiles=fact_tiles(result),
             waterfall=waterfall(self.timeline),

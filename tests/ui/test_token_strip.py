@@ -9,7 +9,7 @@ from tests.streams import END, StreamBuilder, every_state
 from tests.ui.fake_engine import dying, english, mandarin
 from ugsd_core.messages import COMMITTED_STATES, DRAFTED_STATES
 from ugsd_core.options import preset
-from ui.components.token_strip import LEGEND, StripBuilder, empty_strip, strip_state
+from ui.components.token_strip import STATES, StripBuilder, empty_strip, frames, strip_state
 
 
 def texts(state: dict, *states: str) -> list[str]:
@@ -18,7 +18,7 @@ def texts(state: dict, *states: str) -> list[str]:
 
 def test_the_strip_counts_every_state() -> None:
     counts = strip_state(every_state())["counts"]
-    assert set(counts) == set(LEGEND)
+    assert set(counts) == set(STATES)
     assert {s for s in (*DRAFTED_STATES, "corrected", "bonus") if not counts[s]} == set()
     assert counts["drafted"] == counts["waiting"] == 0
 
@@ -64,9 +64,9 @@ def test_nothing_waits_after_the_stream_broke_off() -> None:
 
 def test_a_token_without_text_has_a_glyph_and_the_end_is_named() -> None:
     last = strip_state(english())["tokens"][-1]
-    assert last["blank"] and last["text"] == "∎" and last["note"].startswith("The end of the caption")
+    assert last["blank"] and last["text"] == "∎" and last["ends"]
     part = next(t for t in strip_state(mandarin())["tokens"] if t["state"] == "corrected")
-    assert part["text"] == "·" and "without text" in part["note"]
+    assert part["text"] == "·" and part["blank"] and not part["ends"]
 
 
 def test_heat_grows_with_entropy_and_never_beyond_one() -> None:
@@ -76,15 +76,46 @@ def test_heat_grows_with_entropy_and_never_beyond_one() -> None:
     assert all(0 <= t["heat"] <= 1 for t in tokens)
 
 
-def test_the_note_says_why_and_what_the_verifier_preferred() -> None:
-    token = next(t for t in strip_state(english())["tokens"] if t["state"] == "rejected")
-    assert "rejected" in token["note"] and "Its block was sent: unsure of an emotion word." in token["note"]
-    assert "2nd choice" in token["note"]
+def test_a_token_and_its_block_hold_what_the_inspector_shows() -> None:
+    state = strip_state(english())
+    token = next(t for t in state["tokens"] if t["state"] == "rejected")
+    block = state["blocks"][str(token["block"])]
+    assert token["rank"] == 2 and token["entropy"] is not None and token["nll"] is not None
+    assert token["drafted_ms"] < token["decided_ms"]
+    assert block["sent"] and block["outcome"] == "judged" and block["reason"] == "unsure of an emotion word"
+    assert block["network"] == 2.0 and block["verify"] == 6.0 and block["draft"] is not None
+    kept = state["blocks"]["0"]
+    assert not kept["sent"] and kept["outcome"] == "kept" and kept["network"] is None
+    assert (kept["score"], kept["threshold"]) == (0.1, 0.3)
 
 
-def test_unverified_tokens_say_why() -> None:
-    token = next(t for t in strip_state(dying())["tokens"] if t["state"] == "unverified")
-    assert "no verdict in time" in token["note"]
+def test_a_position_keeps_its_history() -> None:
+    tokens = strip_state(english())["tokens"]
+    at = next(t for t in tokens if t["state"] == "rejected")["position"]
+    assert [t["state"] for t in tokens if t["position"] == at] == ["rejected", "corrected"]
+
+
+def test_blocks_without_a_verdict_say_why() -> None:
+    state = strip_state(dying())
+    missed = [block for block in state["blocks"].values() if block["outcome"] == "unverified"]
+    assert len(missed) == 2 and all("no verdict in time" in block["reason"] for block in missed)
+
+
+def test_frames_laid_over_one_another_are_the_live_run_at_every_moment() -> None:
+    for events in (english(), dying(), mandarin(), every_state(), english("cloud"), english("edge")):
+        builder = StripBuilder()
+        tokens: dict[int, dict] = {}
+        blocks: dict[str, dict] = {}
+        played = frames(events)
+        assert [frame["t"] for frame in played] == [event.t_s for event in events]
+        for event, frame in zip(events, played, strict=True):
+            builder.feed(event)
+            tokens |= {int(place): token for place, token in frame["tokens"].items()}
+            blocks |= frame["blocks"]
+            live = builder.state()
+            assert [tokens[place] for place in sorted(tokens)] == live["tokens"]
+            assert (blocks, frame["live"]) == (live["blocks"], live["live"])
+        assert json.loads(json.dumps(played)) == played
 
 
 def test_keys_are_unique_and_the_value_is_json() -> None:
@@ -104,20 +135,19 @@ def test_building_step_by_step_gives_the_same_as_all_at_once() -> None:
 
 
 def test_tau_is_marked_only_where_the_gate_compares_an_entropy() -> None:
-    def marked(gate: str, mode: str = "ugsd") -> tuple[float | None, str]:
+    def marked(gate: str, mode: str = "ugsd") -> float | None:
         first, *rest = english()
         options = preset("default", gate=gate, mode=mode, tau=0.7).to_dict()
         state = strip_state([replace(first, options=options), *rest])
-        return state["tau"], state["tau_for"]
+        return state["tau"]
 
-    assert marked("entropy") == (0.7, "")
-    assert marked("emotion_entropy") == (0.7, "emotion words only")
-    assert marked("content") == marked("margin") == marked("entropy", "edge") == (None, "")
+    assert marked("entropy") == marked("emotion_entropy") == 0.7
+    assert marked("content") is marked("margin") is marked("entropy", "edge") is None
 
 
-def test_the_empty_strip_has_a_hint_and_no_tokens() -> None:
+def test_the_empty_strip_has_no_tokens() -> None:
     state = empty_strip()
-    assert state["tokens"] == [] and state["hint"] and not state["live"]
+    assert state["tokens"] == [] and state["blocks"] == {} and not state["live"]
 
 
 def test_a_stream_cut_after_a_draft_shows_it_as_drafted() -> None:

@@ -2,13 +2,16 @@
 
 `StripBuilder` folds events into one JSON value, `token_strip` is the component that shows it; the drawing itself is
 ``assets/web/token_strip.js``. A token stays where it was drafted: what the verifier refused is struck through and its
-correction follows. Chips are addressed by block and position, never by text, and each carries everything an inspector
-wants to show.
+correction follows. Chips are addressed by block and position, never by text, and each carries everything the inspector
+shows. The value holds figures and texts of the run, no sentences: those are put together in the visitor's language.
+
+`frames` cuts a run into what each of its events changed, so that a replay is drawn from the same values as the live
+run and ends with the same chips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,31 +26,23 @@ from ugsd_core.messages import (
     CaptionFinished,
     CaptionStarted,
     Event,
+    PrefillDone,
     Signals,
     TokenDecided,
     TokenDrafted,
 )
 from ui.assets import web_asset
+from ui.language import words
 
 if TYPE_CHECKING:
     import gradio as gr
 
-__all__ = ["LEGEND", "StripBuilder", "empty_strip", "strip_state", "token_strip"]
+__all__ = ["STATES", "StripBuilder", "empty_strip", "frames", "strip_state", "token_strip"]
 
-#: State -> (what it is called on the page, what it means), in the legend's order.
-LEGEND: dict[str, tuple[str, str]] = {
-    "drafted": ("drafted", "Proposed by the small model on this machine, not yet decided."),
-    "waiting": ("waiting", "Its block was sent; the verifier has not answered yet."),
-    "kept_local": ("kept here", "The draft was sure enough: committed without asking the verifier."),
-    "accepted": ("accepted", "Sent to the verifier, which let it pass."),
-    "rejected": ("rejected", "Sent to the verifier, and the first of its block that did not pass."),
-    "corrected": ("corrected", "The verifier's own token, put in the rejected one's place."),
-    "ignored": ("ignored", "Drafted after the rejected one; never judged, thrown away."),
-    "bonus": ("bonus", "The verifier's extra token after a block that passed whole."),
-    "unverified": ("unverified", "It should have been verified, but no answer came in time; kept as drafted."),
-}
-
-_HINT = "The caption appears here, word by word, while it is decided."
+#: What a chip can be, in the legend's order. Words and meanings: ``state.…`` in `ui.language`.
+STATES: tuple[str, ...] = (
+    "drafted", "waiting", "kept_local", "accepted", "rejected", "corrected", "ignored", "bonus", "unverified"
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -79,9 +74,11 @@ class StripBuilder:
         self._run = run
         self._chips: list[_Chip] = []
         self._drafts: dict[tuple[int, int], _Chip] = {}
-        self._reasons: dict[int, str] = {}
+        self._blocks: dict[int, dict[str, Any]] = {}
         self._options: dict[str, Any] = {}
         self._language = "en"
+        self._vocabulary = 0
+        self._posterior: list[float] | None = None
         self._live = False
 
     def feed(self, event: Event) -> None:
@@ -89,20 +86,31 @@ class StripBuilder:
         match event:
             case CaptionStarted():
                 self._options, self._language, self._live = event.options, event.language, True
+                self._vocabulary = event.vocabulary_size
+            case PrefillDone(label_posterior=posterior) if posterior is not None:
+                self._posterior = [round(value, 4) for value in posterior]
             case TokenDrafted():
                 chip = _Chip(event.position, event.block, event.revision, event.token_id, event.text)
                 chip.signals, chip.draft_top, chip.drafted_s = event.signals, event.top, event.t_s
                 self._chips.append(chip)
                 self._drafts[(event.block, event.position)] = chip
-            case BlockKept():
-                self._reasons[event.block] = f"Its block stayed here: {event.reason}."
-            case BlockEscalated():
-                self._reasons[event.block] = f"Its block was sent: {event.reason}."
-                self._wait(event.block, True)
+            case BlockKept() | BlockEscalated():
+                self._blocks[event.block] = _block(event)
+                if isinstance(event, BlockEscalated):
+                    self._wait(event.block, True)
             case BlockUnverified():
-                self._reasons[event.block] = f"Its block should have been verified, but {_clause(event.reason)}."
+                self._tell(event.block, outcome="unverified", reason=event.reason)
                 self._wait(event.block, False)
             case BlockJudged():
+                self._tell(
+                    event.block,
+                    outcome="judged",
+                    changed=event.changed,
+                    network=round(event.network_ms, 1),
+                    queued=round(event.queued_ms, 1),
+                    verify=round(event.verify_ms, 1),
+                    merge=round(event.merge_ms, 1),
+                )
                 self._wait(event.block, False)
             case TokenDecided():
                 self._decide(event)
@@ -120,6 +128,12 @@ class StripBuilder:
         for chip in self._chips:
             if chip.waiting:
                 chip.waiting, chip.shown = False, None
+
+    def _tell(self, block: int, **news: Any) -> None:
+        """A block's record is replaced, never changed: an earlier state may still hold the old one."""
+        known = self._blocks.get(block) or {"n": block, "start": 0, "length": 0, "score": None, "threshold": None,
+                                            "sent": False, "outcome": "open", "reason": "", **_NO_TIMES}  # fmt: skip
+        self._blocks[block] = known | news
 
     def _wait(self, block: int, waiting: bool) -> None:
         for chip in self._chips:
@@ -139,13 +153,12 @@ class StripBuilder:
         chip.verifier_top, chip.decided_s = event.top, event.t_s
 
     def state(self) -> dict[str, Any]:
-        """The component's value: plain JSON, complete in itself."""
+        """The component's value: plain JSON, complete in itself. Its tokens and blocks must not be changed."""
         tau, scale = _tau_and_scale(self._options)
-        only = "emotion words only" if self._options.get("gate") == "emotion_entropy" else ""
         for chip in self._chips:
             if chip.shown is None:
-                chip.shown = self._show(chip, scale)
-        counts = dict.fromkeys(LEGEND, 0)
+                chip.shown = _show(chip, scale)
+        counts = dict.fromkeys(STATES, 0)
         for chip in self._chips:
             counts["waiting" if chip.waiting else chip.state] += 1
         return {
@@ -155,55 +168,68 @@ class StripBuilder:
             "live": self._live,
             "scale_nats": scale,
             "tau": tau,
-            "tau_for": only if tau is not None else "",
+            "vocabulary": self._vocabulary,
+            "posterior": self._posterior,
             "tokens": [chip.shown for chip in self._chips],
+            "blocks": {str(number): block for number, block in self._blocks.items()},
             "counts": counts,
-            "hint": _HINT,
+            "frames": None,
         }
 
-    def _show(self, chip: _Chip, scale: float) -> dict[str, Any]:
-        entropy = chip.signals.entropy_nats if chip.signals else None
-        body = chip.text.strip()
-        lead, tail = (chip.text[: -len(chip.text.lstrip())], chip.text[len(chip.text.rstrip()) :]) if body else ("", "")
-        if body and not chip.text[0].isspace():
-            lead = ""
-        return {
-            "key": f"{chip.block}.{chip.position}.{'v' if chip.state in ('corrected', 'bonus') else 'd'}",
-            "position": chip.position,
-            "block": chip.block,
-            "revision": chip.revision,
-            "id": chip.token_id,
-            "lead": lead,
-            "text": body.replace("\n", "⏎") or ("∎" if chip.ends_caption else "·"),
-            "tail": tail,
-            "blank": not body,
-            "state": chip.state,
-            "waiting": chip.waiting,
-            "heat": 0.0 if entropy is None else round(min(1.0, entropy / scale), 3),
-            "entropy": entropy if entropy is None else round(entropy, 3),
-            "margin": None if chip.signals is None else round(chip.signals.margin, 3),
-            "rank": chip.rank,
-            "draft_top": _pairs(chip.draft_top),
-            "verifier_top": _pairs(chip.verifier_top),
-            "note": self._note(chip),
-        }
 
-    def _note(self, chip: _Chip) -> str:
-        name = f"“{chip.text.strip()}”" if chip.text.strip() else "The end of the caption"
-        if not chip.text.strip() and not chip.ends_caption:
-            name = "A token without text of its own"
-        word = "waiting for the verifier" if chip.waiting else LEGEND[chip.state][0]
-        parts = [f"{name}: {word}."]
-        if chip.rank is not None:
-            parts.append(f"For the verifier it was {_ordinal(chip.rank)}{_share(chip.probability)}.")
-        if chip.state == "rejected" and chip.verifier_top:
-            best = chip.verifier_top[0]
-            parts.append(f"It preferred {_quoted(best.text)}{_share(best.probability)}.")
-        if chip.signals is not None:
-            parts.append(f"Entropy of the draft {chip.signals.entropy_nats:.2f} nats.")
-        if chip.block in self._reasons:
-            parts.append(self._reasons[chip.block])
-        return " ".join(parts)
+_NO_TIMES: dict[str, Any] = dict.fromkeys(("draft", "network", "queued", "verify", "merge"))
+
+
+def _block(event: BlockKept | BlockEscalated) -> dict[str, Any]:
+    sent = isinstance(event, BlockEscalated)
+    return {
+        "n": event.block,
+        "start": event.start,
+        "length": event.length,
+        "score": event.score if event.score is None else round(event.score, 6),
+        "threshold": event.threshold if event.threshold is None else round(event.threshold, 6),
+        "sent": sent,
+        "outcome": "sent" if sent else "kept",
+        "reason": event.reason,
+        **_NO_TIMES,
+        "draft": round(event.draft_ms, 1),
+    }
+
+
+def _show(chip: _Chip, scale: float) -> dict[str, Any]:
+    signals, body = chip.signals, chip.text.strip()
+    lead, tail = (chip.text[: -len(chip.text.lstrip())], chip.text[len(chip.text.rstrip()) :]) if body else ("", "")
+    if body and not chip.text[0].isspace():
+        lead = ""
+    mass = signals.label_mass if signals else None
+    return {
+        "key": f"{chip.block}.{chip.position}.{'v' if chip.state in ('corrected', 'bonus') else 'd'}",
+        "position": chip.position,
+        "block": chip.block,
+        "revision": chip.revision,
+        "id": chip.token_id,
+        "raw": chip.text,
+        "lead": lead,
+        "text": body.replace("\n", "⏎") or ("∎" if chip.ends_caption else "·"),
+        "tail": tail,
+        "blank": not body,
+        "ends": chip.ends_caption,
+        "state": chip.state,
+        "waiting": chip.waiting,
+        "heat": round(min(1.0, signals.entropy_nats / scale), 3) if signals else 0.0,
+        "entropy": _rounded(signals and signals.entropy_nats),
+        "margin": _rounded(signals and signals.margin),
+        "nll": _rounded(signals and signals.nll_nats),
+        "mc": _rounded(signals and signals.mc_dropout_nats),
+        "label_entropy": _rounded(signals and signals.label_entropy_nats),
+        "mass": None if mass is None else [round(value, 4) for value in mass],
+        "rank": chip.rank,
+        "p": chip.probability if chip.probability is None else round(chip.probability, 4),
+        "draft_top": _pairs(chip.draft_top),
+        "verifier_top": _pairs(chip.verifier_top),
+        "drafted_ms": _milliseconds(chip.drafted_s),
+        "decided_ms": _milliseconds(chip.decided_s),
+    }
 
 
 def strip_state(events: Iterable[Event], run: str = "") -> dict[str, Any]:
@@ -214,25 +240,57 @@ def strip_state(events: Iterable[Event], run: str = "") -> dict[str, Any]:
     return builder.state()
 
 
-def empty_strip(hint: str = _HINT) -> dict[str, Any]:
+def frames(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """A run for replay: what each event changed, at its own time.
+
+    Returns:
+        A frame an event: ``t`` in seconds, ``kind``, ``live``, and the ``tokens`` (by place in the strip) and
+        ``blocks`` that are new or other than before. Laid over one another they are `strip_state`.
+    """
+    builder = StripBuilder()
+    tokens: list[dict[str, Any]] = []
+    blocks: dict[str, dict[str, Any]] = {}
+    found = []
+    for event in events:
+        builder.feed(event)
+        now = builder.state()
+        new = {
+            str(place): token
+            for place, token in enumerate(now["tokens"])
+            if place >= len(tokens) or tokens[place] is not token
+        }
+        told = {number: block for number, block in now["blocks"].items() if blocks.get(number) is not block}
+        tokens, blocks = now["tokens"], now["blocks"]
+        found.append({"t": event.t_s, "kind": event.kind, "live": now["live"], "tokens": new, "blocks": told})
+    return found
+
+
+def empty_strip() -> dict[str, Any]:
     """The value before anything was captioned."""
-    return {**StripBuilder().state(), "hint": hint}
+    return StripBuilder().state()
 
 
-def token_strip(**settings: Any) -> gr.HTML:
-    """The component. Its value is what `strip_state` gives; every later value is drawn over the one before."""
+def token_strip(scope: str, **settings: Any) -> gr.HTML:
+    """The component. Its value is what `strip_state` gives; every later value is drawn over the one before.
+
+    Args:
+        scope: Names the strip on its page; the inspector of the same name shows its tokens.
+    """
     import gradio as gr
 
     return gr.HTML(
         value=settings.pop("value", None) or empty_strip(),
         # The markup does not depend on the value, so that Gradio leaves it alone and the script draws into it.
         html_template=(
-            '<div class="strip" role="list" aria-label="The caption, token by token"></div>'
-            '<p class="strip-hint"></p><p class="strip-note"></p><div class="legend"></div>'
+            '<div class="strip" role="list"></div><p class="strip-hint"></p>'
+            '<div class="replay" role="group" hidden></div><p class="strip-note"></p>'
+            '<div class="legend"></div><div class="what-if" hidden></div>'
         ),
-        js_on_load=web_asset("token_strip.js"),
+        js_on_load=web_asset("words.js") + web_asset("token_strip.js"),
         apply_default_css=False,
-        legend=[{"state": state, "word": word, "means": means} for state, (word, means) in LEGEND.items()],
+        words=words("state.", "strip.", "why.", "whatif.", "replay.", "event."),
+        states=list(STATES),
+        scope=scope,
         **settings,
     )
 
@@ -251,21 +309,9 @@ def _pairs(top: tuple[Alternative, ...]) -> list[list[Any]]:
     return [[entry.text, round(entry.probability, 4)] for entry in top]
 
 
-def _quoted(text: str) -> str:
-    return f"“{text.strip()}”" if text.strip() else "the end of the caption"
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
-def _share(probability: float | None) -> str:
-    return "" if probability is None else f" ({100 * probability:.0f} %)"
-
-
-def _clause(sentence: str) -> str:
-    text = sentence.strip().rstrip(".")
-    return text[:1].lower() + text[1:] if text else "no answer came"
-
-
-def _ordinal(number: int) -> str:
-    if number == 1:
-        return "the first choice"
-    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"the {number:,}{suffix} choice"
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000 * seconds, 1)
