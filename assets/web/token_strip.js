@@ -7,6 +7,7 @@ const note = element.querySelector(".strip-note");
 const legend = element.querySelector(".legend");
 const cells = []; // one a token: {key, drawn, token, lead, chip, tail}
 let run = null, isolated = null, pinned = null, scheduled = false;
+let wanted = null; // key of the token that the value wants pinned
 let view = null; // what is drawn: the value itself, or a moment of its replay
 
 // ── Legend ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +137,10 @@ function draw() {
   scheduled = false;
   const value = props.value;
   if (!value || !value.tokens) return;
-  if (value.run !== run) player.load(value);
+  if (value.run !== run) {
+    player.load();
+    wanted = value.pin;
+  }
   player.refresh(value);
   view = player.view(value);
   const shorter = cells.length > view.tokens.length || cells.some((cell, i) => cell.key !== view.tokens[i].key);
@@ -160,8 +164,10 @@ function draw() {
   if (isolated) dim();
   askers.draw(view);
   player.draw();
-  if (!note.textContent || view.tokens.length === 0) tell(null);
-  else if (pinned) tell(null);
+  if (wanted !== null && cells.some((cell) => cell.key === wanted)) {
+    pin(cells.find((cell) => cell.key === wanted).chip);
+    wanted = null;
+  } else if (!note.textContent || view.tokens.length === 0 || pinned) tell(null);
   element.dataset.updates = Number(element.dataset.updates || 0) + 1;
 }
 
@@ -398,6 +404,7 @@ const player = (() => {
       if (frames !== null || !value.frames || !value.frames.length || value.live) return;
       frames = value.frames;
       at = last();
+      if (value.at !== null) moveTo(value.at);
     },
     view: (value) => (ended() ? value : { ...value, ...shown, tau: value.tau }),
     open: () => frames !== null,

@@ -153,7 +153,11 @@ class StripBuilder:
         chip.verifier_top, chip.decided_s = event.top, event.t_s
 
     def state(self) -> dict[str, Any]:
-        """The component's value: plain JSON, complete in itself. Its tokens and blocks must not be changed."""
+        """The component's value: plain JSON, complete in itself. Its tokens and blocks must not be changed.
+
+        ``frames`` is for whoever wants the run to be replayed, ``at`` the frame that is shown first, and ``pin`` the
+        key of a token that the inspector shows at once.
+        """
         tau, scale = _tau_and_scale(self._options)
         for chip in self._chips:
             if chip.shown is None:
@@ -174,6 +178,8 @@ class StripBuilder:
             "blocks": {str(number): block for number, block in self._blocks.items()},
             "counts": counts,
             "frames": None,
+            "at": None,
+            "pin": None,
         }
 
 
