@@ -14,14 +14,16 @@ async function listen() {
   began = performance.now();
   box.hidden = false;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    const opened = await navigator.mediaDevices.getUserMedia({ audio: true });
+    if (!began) return opened.getTracks().forEach((track) => track.stop()); // it ended meanwhile
+    stream = opened;
     context = new AudioContext();
     const analyser = context.createAnalyser();
     analyser.fftSize = 2048;
     context.createMediaStreamSource(stream).connect(analyser);
     draw(analyser, new Float32Array(analyser.fftSize));
   } catch {
-    draw(null, null); // without a second stream there is still the time
+    if (began) draw(null, null); // without a second stream there is still the time
   }
 }
 
