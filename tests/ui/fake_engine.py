@@ -14,7 +14,7 @@ from tests.streams import END, StreamBuilder
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.messages import BlockEscalated, CaptionStarted, Event, TokenDrafted
 
-__all__ = ["FakeEngine", "english", "main", "mandarin"]
+__all__ = ["FakeEngine", "english", "long", "main", "mandarin"]
 
 
 def english(mode: str = "ugsd") -> list[Event]:
@@ -49,18 +49,34 @@ def dying(mode: str = "ugsd") -> list[Event]:
     return stream.finish()
 
 
+def long(mode: str = "ugsd") -> list[Event]:
+    """500 drafted tokens, far more than any caption has; every third block is sent, and every sixth is changed."""
+    stream = StreamBuilder(mode)
+    for block in range(125):
+        words = [f" word{4 * block + place}" for place in range(4)]
+        if block % 3:
+            stream.kept(*words)
+        elif block % 6:
+            stream.judged(*words, accepted=4)
+        else:
+            stream.judged(*words, accepted=3, replacement=f" other{block}")
+    return stream.kept(END).finish()
+
+
 @dataclass
 class FakeEngine:
     """Plays ``script(mode)``, pausing between events.
 
     Attributes:
         pause_s: Between two events.
+        events_per_s: An even pace instead of pauses.
         fails: Raise an error of the wire after this many events.
         gate: When set, the stream waits here before every event, so that a test decides when it goes on.
     """
 
     script: Callable[[str], list[Event]] = english
     pause_s: float = 0.0
+    events_per_s: float | None = None
     fails: int | None = None
     gate: threading.Semaphore | None = None
     vocabulary_size: int = 620
@@ -87,6 +103,9 @@ class FakeEngine:
                 if isinstance(event, CaptionStarted):
                     event = replace(event, utterance_id=utterance.id, options=options.to_dict())
                 yield event
+                if self.events_per_s is not None:
+                    time.sleep(1 / self.events_per_s)
+                    continue
                 pause_s = self.pause_s if isinstance(event, TokenDrafted) else self.pause_s / 3
                 if isinstance(event, BlockEscalated):
                     pause_s = 10 * self.pause_s  # the verifier takes its time, or even a quick eye would see no wait
@@ -101,10 +120,11 @@ def main(argv: list[str]) -> int:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from app import find_port, serve
 
-    scripts: dict[str, Callable[[str], list[Event]]] = {"english": english, "dying": dying}
+    scripts: dict[str, Callable[[str], list[Event]]] = {"english": english, "dying": dying, "long": long}
     script = scripts[argv[1] if len(argv) > 1 else "english"]
     pause_s = float(argv[2]) if len(argv) > 2 else 0.05
-    return serve(lambda: FakeEngine(script, pause_s), "127.0.0.1", find_port("127.0.0.1", int(argv[0])))
+    pace = 120.0 if script is long else None
+    return serve(lambda: FakeEngine(script, pause_s, pace), "127.0.0.1", find_port("127.0.0.1", int(argv[0])))
 
 
 if __name__ == "__main__":
