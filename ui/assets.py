@@ -24,11 +24,16 @@ class ExampleClip:
     """A clip that can be tried without a microphone.
 
     Attributes:
-        label: What the button says.
+        titles: What its button says, by language.
     """
 
     path: Path
-    label: str
+    titles: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """Under which the titles stand among the words of the page."""
+        return f"example.{self.path.stem}"
 
 
 def example_clips(folder: Path | None = None) -> list[ExampleClip]:
@@ -41,5 +46,6 @@ def example_clips(folder: Path | None = None) -> list[ExampleClip]:
     for entry in json.loads(index.read_text(encoding="utf-8")):
         path = folder / entry["file"]
         if path.is_file():
-            clips.append(ExampleClip(path, str(entry["title"]["en"]).replace(" (English)", "")))
+            titles = {"en": str(entry["title"]["en"]).replace(" (English)", ""), "zh": str(entry["title"]["zh"])}
+            clips.append(ExampleClip(path, titles))
     return clips

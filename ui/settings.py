@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -9,87 +10,79 @@ from ugsd_core.acceptance import ACCEPTANCE_RULES, rank_warning
 from ugsd_core.errors import UgsdError
 from ugsd_core.gate import GATES, THRESHOLD_GATES, follows_budget, gate, own_tau
 from ugsd_core.options import PRESETS, DecodingOptions
+from ui.engine_words import Told, problem, told
+from ui.language import Locale, label, listed, say
 
 __all__ = [
-    "BLOCK_LENGTHS",
     "FUSIONS",
-    "LANGUAGES",
     "LIMITS",
-    "LIMIT_HELP",
-    "MODES",
-    "MODES_HELP",
     "Settings",
     "acceptance_choices",
+    "block_length_choices",
     "changes_note",
+    "fusion_choices",
     "gate_choices",
+    "limit_choices",
     "limits_of",
+    "mode_choices",
     "preset_choices",
     "settings_note",
 ]
 
-LANGUAGES = [("English", "en"), ("中文", "zh")]
-MODES = [("UGSD", "ugsd"), ("Edge only", "edge"), ("Cloud only", "cloud")]
-MODES_HELP = "UGSD: this machine drafts, the verifier is asked where the draft is unsure. Edge: nothing is sent."
-LIMITS = [("a budget", "budget"), ("a promise", "promise"), ("the gate's own threshold", "own"), ("τ", "tau")]
-LIMIT_HELP = "How often the verifier is asked: by a share of the draft, by what may go wrong, or by a fixed score."
-#: The verifier's weight; a negative one leaves it to calibration.
-FUSIONS: list[tuple[str, float]] = [
-    ("as calibrated", -1.0),
-    *((f"verifier {share} %, edge {100 - share} %", share / 100) for share in range(0, 101, 10)),
-]
-BLOCK_LENGTHS = [("fixed: k tokens", "fixed"), ("adaptive: three levels", "adaptive")]
-
-_PRESET_WORDS = {
-    "default": "default (calibrated gate)",
-    "paper": "paper (entropy, r = 20)",
-    "proposal": "proposal (margin, content)",
-    "lossless": "lossless (ask always)",
-}
-_GATE_WORDS = {
-    "emotion_entropy": "unsure of an emotion word",
-    "calibrated": "likely that the emotion changes (calibrated)",
-    "fused_doubt": "doubt of the emotion: draft and emotion head",
-    "text_doubt": "doubt of the emotion: draft alone",
-    "head_doubt": "doubt of the emotion: emotion head alone",
-    "semantic_entropy": "undecided between emotions",
-    "entropy": "entropy of any token",
-    "margin": "small lead of the best token",
-    "nll": "unlikely token",
-    "mc_dropout": "disagreement under dropout",
-    "instability": "entropy that jumps from token to token",
-    "bild": "best token less likely than τ",
-    "margin+content": "small lead, or content rules",
-    "content": "numbers, dates, names, emotions",
-    "emotion_words": "any emotion word",
-    "random": "at random, one block in five",
-    "random_emotion": "at random, one emotion in five",
-    "always": "every block",
-    "never": "no block",
-}
-_ACCEPTANCE_WORDS = {
-    "rank": "among the verifier's r best",
-    "probability": "likely enough for the verifier (p)",
-    "typical": "typical for the verifier",
-    "greedy": "the verifier's first choice only (lossless)",
-    "fused": "among the r best; at emotion words, the emotion of both",
-}
+#: What can set a gate's threshold.
+LIMITS = ("budget", "promise", "own", "tau")
+#: The verifier's weight in a fused verdict, in percent; a negative one leaves it to calibration.
+FUSIONS = (-1.0, *(share / 100 for share in range(0, 101, 10)))
+#: In the menu's order, plain ones first; each part of a joined name must be known to the engine.
+_GATES = (
+    "emotion_entropy", "calibrated", "fused_doubt", "text_doubt", "head_doubt", "semantic_entropy", "entropy", "margin",
+    "nll", "mc_dropout", "instability", "bild", "margin+content", "content", "emotion_words", "random",
+    "random_emotion", "always", "never",
+)  # fmt: skip
 
 
-def preset_choices() -> list[tuple[str, str]]:
-    """Presets as (what the menu says, name)."""
-    return [(_PRESET_WORDS.get(name, name), name) for name in PRESETS]
+def _choices(kind: str, names: Iterable[str]) -> list[tuple[Any, str]]:
+    """Names as (what the menu says, name)."""
+    return [(label(f"{kind}.{name}"), name) for name in names]
 
 
-def gate_choices() -> list[tuple[str, str]]:
-    """Gates as (what the menu says, name): first those with plain words, then any other the engine has."""
-    known = [(words, name) for name, words in _GATE_WORDS.items() if all(part in GATES for part in name.split("+"))]
-    used = {options.gate for options in PRESETS.values()} | set(GATES)
-    return known + [(name, name) for name in sorted(used - {name for _, name in known} - {"digits", "dates", "names"})]
+def mode_choices() -> list[tuple[Any, str]]:
+    """Who decides."""
+    return _choices("mode", ("ugsd", "edge", "cloud"))
 
 
-def acceptance_choices() -> list[tuple[str, str]]:
-    """Acceptance rules as (what the menu says, name)."""
-    return [(_ACCEPTANCE_WORDS.get(name, name.replace("_", " ")), name) for name in ACCEPTANCE_RULES]
+def preset_choices() -> list[tuple[Any, str]]:
+    """Presets."""
+    return _choices("preset", PRESETS)
+
+
+def limit_choices() -> list[tuple[Any, str]]:
+    """What can limit the asking."""
+    return _choices("limit", LIMITS)
+
+
+def gate_choices() -> list[tuple[Any, str]]:
+    """Gates."""
+    return _choices("gate", [name for name in _GATES if all(part in GATES for part in name.split("+"))])
+
+
+def acceptance_choices() -> list[tuple[Any, str]]:
+    """Acceptance rules."""
+    return _choices("acceptance", ACCEPTANCE_RULES)
+
+
+def fusion_choices() -> list[tuple[Any, float]]:
+    """Weights of verifier and edge, in percent."""
+    calibrated, *weights = FUSIONS
+    return [
+        (label("fusion.calibrated"), calibrated),
+        *((f"{100 * weight:.0f} : {100 - 100 * weight:.0f}", weight) for weight in weights),
+    ]
+
+
+def block_length_choices() -> list[tuple[Any, str]]:
+    """How long a block is."""
+    return _choices("block_length", ("fixed", "adaptive"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +165,7 @@ def limits_of(gate_name: str) -> list[str]:
     if not any(part.strip() in THRESHOLD_GATES for part in gate_name.split("+")):
         return []
     can = {"budget": follows_budget(gate_name), "promise": "calibrated" in gate_name, "own": True, "tau": True}
-    return [limit for _, limit in LIMITS if can[limit]]
+    return [limit for limit in LIMITS if can[limit]]
 
 
 def _percent(share: float | None, otherwise: float) -> float:
@@ -180,42 +173,31 @@ def _percent(share: float | None, otherwise: float) -> float:
     return otherwise if share is None else round(100 * share, 4)
 
 
-_NAMES = {
-    "budget": "budget",
-    "promise": "promise",
-    "tau": "τ",
-    "rank": "r",
-    "gate": "which blocks are sent",
-    "cut": "emotion words alone",
-    "acceptance": "when a token passes",
-    "probability": "p",
-    "fusion": "weights in a fused verdict",
-    "block_length": "block length",
-    "k": "k",
-    "bonus": "bonus token",
-}
+#: Settings that a preset holds, in the order in which changes are told; words: ``changed.…``.
+_TOLD = (
+    "budget", "promise", "tau", "rank", "gate", "cut", "acceptance", "probability", "fusion", "block_length", "k",
+    "bonus",
+)  # fmt: skip
 
 
-def changes_note(settings: Settings) -> str | None:
+def changes_note(settings: Settings, locale: Locale) -> str | None:
     """What was changed since the preset was chosen; None if nothing was."""
     chosen, named = settings.options(), PRESETS[settings.preset]
-    changed = [words for name, words in _NAMES.items() if getattr(chosen, name) != getattr(named, name)]
-    return f"Changed from the preset: {', '.join(changed)}." if changed else None
+    changed = [say(locale, f"changed.{name}") for name in _TOLD if getattr(chosen, name) != getattr(named, name)]
+    return say(locale, "note.changed", names=listed(locale, changed)) if changed else None
 
 
-def settings_note(settings: Settings, vocabulary_size: int) -> str | None:
+def settings_note(settings: Settings, vocabulary_size: int, locale: Locale) -> Told | None:
     """A plain sentence if these settings do something other than one may think."""
     try:
         options = settings.options()
         gate(options)  # for its complaints
     except UgsdError as error:
-        return str(error)
-    if options.mode == "edge":
-        return "Edge only: nothing is sent, and the settings below change nothing."
-    if options.mode == "cloud":
-        return "Cloud only: the acoustic code is sent and the verifier writes alone; the settings below change nothing."
+        return problem(locale, error)
+    if options.mode in ("edge", "cloud"):
+        return Told(say(locale, f"note.{options.mode}"))
     allowed = limits_of(settings.gate)
     if allowed and settings.limit not in allowed:
-        words = {"budget": "a budget", "promise": "a promise"}[settings.limit]
-        return f"This gate can't keep {words}, so its own threshold decides; choose another gate or another limit."
-    return rank_warning(options, vocabulary_size)
+        return Told(say(locale, "note.cannot", limit=say(locale, f"limit.{settings.limit}")))
+    warning = rank_warning(options, vocabulary_size)
+    return None if warning is None else told(locale, warning)

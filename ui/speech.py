@@ -7,31 +7,59 @@ import threading
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ugsd_core.errors import AudioError
-
-if TYPE_CHECKING:
-    from ugsd_core.audio import Utterance
+from ui.engine_words import problem, told
+from ui.language import Locale, say
 
 __all__ = ["Recordings", "Speech", "describe"]
-
-NO_SPEECH = '<p class="soft">Up to 30 s of speech. Record it, choose a file, or take an example.</p>'
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """What became of a recording.
+    """What became of a recording; nothing is known of one that is not there.
 
     Attributes:
-        usable: It can be captioned.
-        too_long: It could be, if only its first 30 s were taken.
-        html: What the page says of it.
+        error: Why it can't be captioned.
+        duration_s, level_dbfs, peak_dbfs, warnings: As of `ugsd_core.audio.Utterance`.
     """
 
-    usable: bool
-    too_long: bool
-    html: str
+    error: AudioError | None = None
+    duration_s: float = 0.0
+    level_dbfs: float = 0.0
+    peak_dbfs: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """It can be captioned."""
+        return self.duration_s > 0
+
+    @property
+    def too_long(self) -> bool:
+        """It could be captioned if only its first 30 s were taken."""
+        return self.error is not None and self.error.code == "too_long"
+
+    def html(self, locale: Locale) -> str:
+        """What the page says of it."""
+        if self.error is not None:
+            return f'<p class="message bad" role="alert">{problem(locale, self.error).html}</p>'
+        if not self.usable:
+            return f'<p class="soft">{escape(say(locale, "speech.none"))}</p>'
+        warnings = (told(locale, warning).html for warning in self.warnings)
+        return self._facts(locale) + "".join(f'<p class="message warn">{warning}</p>' for warning in warnings)
+
+    def _facts(self, locale: Locale) -> str:
+        # −60 dBFS … 0 dBFS; the scale on which speech levels are usually read.
+        share = max(0.0, min(1.0, (self.level_dbfs + 60) / 60))
+        level = say(locale, "speech.level", average=f"{self.level_dbfs:.0f}", highest=f"{self.peak_dbfs:.0f}")
+        meter = (
+            f'<span class="meter" role="img" aria-label="{escape(level)}" title="{escape(level)}">'
+            f'<i style="width:{100 * share:.0f}%"></i></span>'
+        )
+        length = say(locale, "speech.length", seconds=f"<b>{self.duration_s:.1f} s</b>")
+        judged = escape(say(locale, "speech.warned" if self.warnings else "speech.good"))
+        return f'<p class="speech-facts"><span>{length} · {judged}</span>{meter}</p>'
 
 
 def describe(path: str | None, *, first_30_s: bool = False) -> Speech:
@@ -39,26 +67,12 @@ def describe(path: str | None, *, first_30_s: bool = False) -> Speech:
     from ugsd_core.audio import load_utterance
 
     if not path:
-        return Speech(False, False, NO_SPEECH)
+        return Speech()
     try:
         utterance = load_utterance(path, first_30_s=first_30_s)
     except AudioError as error:
-        html = f'<p class="message bad" role="alert">{escape(str(error))}</p>'
-        return Speech(False, error.code == "too_long", html)
-    return Speech(True, False, _facts(utterance))
-
-
-def _facts(utterance: Utterance) -> str:
-    level = "level good" if not utterance.warnings else "see below"
-    # −60 dBFS … 0 dBFS; the scale on which speech levels are usually read.
-    share = max(0.0, min(1.0, (utterance.level_dbfs + 60) / 60))
-    said = f"average {utterance.level_dbfs:.0f} dBFS, highest {utterance.peak_dbfs:.0f} dBFS"
-    meter = (
-        f'<span class="meter" role="img" aria-label="Level: {said}" title="Level: {said}">'
-        f'<i style="width:{100 * share:.0f}%"></i></span>'
-    )
-    facts = f'<p class="speech-facts"><span><b>{utterance.duration_s:.1f} s</b> of 30 s · {level}</span>{meter}</p>'
-    return facts + "".join(f'<p class="message warn">{escape(warning)}</p>' for warning in utterance.warnings)
+        return Speech(error)
+    return Speech(None, utterance.duration_s, utterance.level_dbfs, utterance.peak_dbfs, utterance.warnings)
 
 
 class Recordings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,15 +10,17 @@ from html import escape
 from typing import Any
 from uuid import uuid4
 
-from ugsd_core.errors import UgsdError
+from ugsd_core.errors import AudioError, UgsdError
 from ugsd_core.messages import CaptionFinished, CaptionStarted, Event
 from ugsd_core.result import CaptionResult, ResultBuilder
 from ui.components.figures import Timeline, clock_table, fact_tiles, ledger_table, ratio_table, waterfall
 from ui.components.token_strip import StripBuilder, frames
+from ui.engine_words import Told, problem
+from ui.language import Locale, say, sentences
 from ui.runs import Update
 from ui.wording import Line, Narrator, queue_line
 
-__all__ = ["RunView", "Shown", "status_html"]
+__all__ = ["RunView", "Shown", "error_line", "figures", "status_html", "tables"]
 
 #: Tiles, tables and bars are redrawn this often while a caption is written; the strip and the status line always.
 FIGURES_PER_S = 5
@@ -44,74 +47,103 @@ class Shown:
 
 def status_html(line: Line) -> str:
     """A status line as markup."""
-    return f'<span class="tone {line.tone}">{escape(line.text)}</span>'
+    text = escape(line.text)
+    if line.english:
+        english = escape(line.english)
+        text = text.replace(english, f'<span lang="en">{english}</span>', 1)
+    return f'<span class="tone {line.tone}">{text}</span>'
+
+
+def figures(locale: Locale, result: CaptionResult | None = None, timeline: Timeline | None = None) -> dict[str, str]:
+    """Tiles, bars, tables and ledger of a run, or as they are before the first one; fields of `Shown`."""
+    return {
+        "tiles": fact_tiles(result, locale),
+        "waterfall": waterfall(timeline or Timeline(), locale),
+        "tables": tables(result, locale),
+        "ledger": ledger_table(result, locale),
+    }
 
 
 @dataclass(slots=True)
 class RunView:
-    """Folds the updates of one run."""
+    """Folds the updates of one run, and tells it in the language that the visitor has chosen. Safe for two threads.
 
+    Attributes:
+        locale: Of what `feed` gives from now on.
+    """
+
+    locale: Locale = "en"
     clock: Callable[[], float] = time.monotonic
     strip: StripBuilder = field(default_factory=lambda: StripBuilder(uuid4().hex))
     narrator: Narrator = field(default_factory=Narrator)
     timeline: Timeline = field(default_factory=Timeline)
     results: ResultBuilder = field(default_factory=ResultBuilder)
     events: list[Event] = field(default_factory=list)
+    _last: Update = field(default_factory=Update)
     _begun: bool = False
     _finished: bool = False
     _figures_at: float = float("-inf")
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def feed(self, update: Update) -> Shown:
         """Take an update and say what to redraw."""
-        if update.ahead is not None:
-            return Shown(strip=self.strip.state(), status=status_html(queue_line(update.ahead)))
-        for event in update.events:
-            for part in (self.strip, self.narrator, self.timeline, self.results):
-                part.feed(event)
-            self.events.append(event)
-            self._begun = self._begun or isinstance(event, CaptionStarted)
-            self._finished = self._finished or isinstance(event, CaptionFinished)
-        line, ended = self.narrator.line(), self._finished
-        if update.error is not None:
-            line, ended = _failure(update.error, self.strip.state()["counts"]), True
-        elif update.stopped:
-            line, ended = self.narrator.stopped(), True
-        if ended:
-            self.strip.end()
-        return self._show(status_html(line), ended)
+        with self._lock:
+            self._last = update
+            for event in update.events:
+                for part in (self.strip, self.narrator, self.timeline, self.results):
+                    part.feed(event)
+                self.events.append(event)
+                self._begun = self._begun or isinstance(event, CaptionStarted)
+                self._finished = self._finished or isinstance(event, CaptionFinished)
+            ended = self._finished or update.stopped or update.error is not None
+            if ended:
+                self.strip.end()
+            return self._show(ended)
 
-    def _show(self, status: str, ended: bool) -> Shown:
+    def line(self, locale: Locale) -> Line:
+        """The status line after the updates so far."""
+        with self._lock:
+            if self._last.ahead is not None:
+                return queue_line(locale, self._last.ahead)
+            if self._last.error is not None:
+                return error_line(locale, self._last.error, cut_short=any(self.strip.state()["counts"].values()))
+            return self.narrator.stopped(locale) if self._last.stopped else self.narrator.line(locale)
+
+    def translate(self, locale: Locale) -> dict[str, str]:
+        """Go on in another language; returns what has to be drawn again for that, as `figures` does."""
+        with self._lock:
+            self.locale = locale
+            return figures(locale, self.results.result() if self._begun else None, self.timeline)
+
+    def _show(self, ended: bool) -> Shown:
         now = self.clock()
-        if not self._begun:
-            return Shown(strip=self.strip.state(), status=status)
-        if not ended and now - self._figures_at < 1 / FIGURES_PER_S:
-            return Shown(strip=self.strip.state(), status=status)
+        strip, status = self.strip.state(), status_html(self.line(self.locale))
+        if not self._begun or (not ended and now - self._figures_at < 1 / FIGURES_PER_S):
+            return Shown(strip=strip, status=status)
         self._figures_at = now
         result = self.results.result()
-        strip = self.strip.state()
         if self._finished:
             strip["frames"] = frames(self.events)
-        return Shown(
-            strip=strip,
-            status=status,
-            tiles=fact_tiles(result),
-            waterfall=waterfall(self.timeline),
-            tables=tables(result),
-            ledger=ledger_table(result),
-            caption=result.caption.strip() if self._finished else None,
-        )
+        caption = result.caption.strip() if self._finished else None
+        return Shown(strip=strip, status=status, caption=caption, **figures(self.locale, result, self.timeline))
 
 
-def tables(result: CaptionResult | None) -> str:
+def tables(result: CaptionResult | None, locale: Locale = "en") -> str:
     """Ratios and clocks, one above the other."""
-    return ratio_table(result) + clock_table(result)
+    return ratio_table(result, locale) + clock_table(result, locale)
 
 
-def _failure(error: Exception, counts: dict[str, int]) -> Line:
-    """An error in plain words; what is not meant for people stays in the log."""
-    said = str(error) if isinstance(error, UgsdError) else ""
-    text = said.strip() or "Something went wrong in the program; its log says what. Please try again."
-    text = text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-    if any(counts.values()):
-        text += " What stands here is not a finished caption."
-    return Line(text, "bad")
+def error_line(locale: Locale, error: Exception, *, cut_short: bool = False) -> Line:
+    """An error in plain words; what is not meant for people stays in the log.
+
+    Args:
+        cut_short: Part of a caption stands on the page.
+    """
+    said, translated = problem(locale, error) if isinstance(error, UgsdError) else Told("")
+    text = said.strip() or say(locale, "status.failed")
+    if not text.endswith((".", "!", "?", "。")):
+        text += "。" if translated and locale == "zh" else "."
+    if not isinstance(error, AudioError):  # that may begin with the name of a file
+        text = text[:1].upper() + text[1:]
+    rest = say(locale, "status.unfinished") if cut_short else ""
+    return Line(sentences(locale, text, rest), "bad", "" if translated else text)

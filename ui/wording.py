@@ -20,8 +20,10 @@ from ugsd_core.messages import (
     VerifierLost,
     VerifierReady,
 )
+from ui.engine_words import told
+from ui.language import Locale, count, say, sentences
 
-__all__ = ["Line", "Narrator", "plural", "queue_line", "reason_clause"]
+__all__ = ["Line", "Narrator", "queue_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +32,33 @@ class Line:
 
     Attributes:
         tone: ``"calm"``, ``"busy"``, ``"warn"`` or ``"bad"``.
+        english: The part of the text that the engine said in English and that could not be put into another language.
     """
 
     text: str
     tone: str = "calm"
+    english: str = ""
 
 
-def plural(number: int, noun: str) -> str:
-    """``1 block``, ``2 blocks``."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def reason_clause(reason: str) -> str:
-    """A reason as it may stand in brackets: no full stop, no line breaks."""
-    return " ".join(reason.split()).rstrip(".")
-
-
-def queue_line(ahead: int) -> Line:
+def queue_line(locale: Locale, ahead: int) -> Line:
     """What a visitor reads whose caption waits for others."""
     if ahead <= 0:
-        return Line("Starting …", "busy")
-    whose = "One caption is" if ahead == 1 else f"{ahead} captions are"
-    return Line(f"{whose} being written before yours; it begins by itself.", "busy")
+        return Line(say(locale, "status.starting"), "busy")
+    return Line(say(locale, f"status.ahead.{'one' if ahead == 1 else 'many'}", number=ahead), "busy")
 
 
 @dataclass(slots=True)
 class Narrator:
-    """Folds events into the status line."""
+    """Folds events into what the status line says; in which language is asked for at the end.
+
+    Attributes:
+        doing: What is being done, a key ``status.…`` of the tables.
+        asked: The block that the verifier is being asked about.
+    """
 
     mode: str = "ugsd"
-    doing: str = "Starting …"
+    doing: str = "starting"
+    asked: BlockEscalated | None = None
     options: dict[str, Any] = field(default_factory=dict)
     scores: list[float] = field(default_factory=list)
     threshold: float | None = None
@@ -75,26 +74,26 @@ class Narrator:
         """Take the next event."""
         match event:
             case CaptionStarted():
-                self.mode, self.options, self.doing = event.mode, event.options, "Listening to the recording …"
+                self.mode, self.options, self.doing = event.mode, event.options, "listening"
             case FeaturesReady():
-                self.doing = "Reading the recording …" if self.mode == "edge" else "Reaching the verifier …"
+                self.doing = "reading" if self.mode == "edge" else "reaching"
             case VerifierReady() | VerifierLost() if not self.sent:
-                self.doing = "Reading the recording …"
+                self.doing = "reading"
                 self.lost = getattr(event, "reason", None)
             case PrefillDone():
-                self.doing = "The verifier is writing …" if self.mode == "cloud" else "Drafting on this machine …"
+                self.doing = "writing" if self.mode == "cloud" else "drafting"
             case TokenDrafted():
-                self.doing = "Drafting on this machine …"
+                self.doing = "drafting"
             case BlockKept():
                 self.kept += 1
                 self._score(event.score, event.threshold)
             case BlockEscalated():
                 self.sent += 1
                 self._score(event.score, event.threshold)
-                self.doing = f"Asking the verifier about {plural(event.length, 'token')}: {event.reason}."
+                self.doing, self.asked = "asking", event
             case BlockJudged():
                 self.changed += event.changed
-                self.doing = "Drafting on this machine …"
+                self.doing = "drafting"
             case BlockUnverified():
                 self.missed = event.reason
             case TokenDecided(state="unverified"):
@@ -111,50 +110,64 @@ class Narrator:
             self.scores.append(score)
             self.threshold = threshold
 
-    def line(self) -> Line:
+    def line(self, locale: Locale) -> Line:
         """The line for the events so far."""
-        trouble = self._trouble()
+        trouble = self._trouble(locale)
         if self.finished is None:
-            return Line(f"{trouble} The draft goes on.", "warn") if trouble else Line(self.doing, "busy")
-        text = trouble or self._outcome()
-        if self.finished.reason == "max_length":
-            text += " The caption reached its greatest length and was cut there."
-        return Line(text, "warn" if trouble else "calm")
+            if trouble is None:
+                return self._doing(locale)
+            return Line(sentences(locale, trouble.text, say(locale, "status.goes_on")), "warn", trouble.english)
+        said = trouble or Line(self._outcome(locale))
+        cut = say(locale, "status.cut") if self.finished.reason == "max_length" else ""
+        return Line(sentences(locale, said.text, cut), said.tone, said.english)
 
-    def stopped(self) -> Line:
+    def stopped(self, locale: Locale) -> Line:
         """The line after the Stop button."""
-        return Line("Stopped. What stands here is not a finished caption.", "warn")
+        return Line(sentences(locale, say(locale, "status.stopped"), say(locale, "status.unfinished")), "warn")
 
-    def _trouble(self) -> str | None:
-        tokens = f"{plural(self.unverified, 'token')} {'is' if self.unverified == 1 else 'are'} unverified"
+    def _doing(self, locale: Locale) -> Line:
+        if self.doing != "asking" or self.asked is None:
+            return Line(say(locale, f"status.{self.doing}"), "busy")
+        block, tokens = self.asked, count(locale, self.asked.length, "token")
+        # English has the gate's own words; other languages say the score, where there is one.
+        if locale != "en" and block.score is not None and block.threshold is not None:
+            score, threshold = f"{block.score:.2g}", f"{block.threshold:.2g}"
+            return Line(say(locale, "status.asking.score", tokens=tokens, score=score, threshold=threshold), "busy")
+        return _with_reason(locale, "status.asking", block.reason, "busy", tokens=tokens)
+
+    def _trouble(self, locale: Locale) -> Line | None:
+        some = "one" if self.unverified == 1 else "many"
+        tokens = say(locale, f"status.unverified.{some}", number=self.unverified)
         if self.lost is not None:
-            verb = "stopped answering" if self.sent else "could not be reached"
-            told = f"The verifier {verb}; {tokens if self.unverified else 'the rest is the draft alone'}"
-            return f"{told} ({reason_clause(self.lost)})."
+            rest = tokens if self.unverified else say(locale, "status.alone")
+            return _with_reason(locale, f"status.{'lost' if self.sent else 'unreached'}", self.lost, "warn", rest=rest)
         if self.unverified:
-            return f"The verifier did not answer in time; {tokens} ({reason_clause(self.missed or '')})."
+            return _with_reason(locale, "status.late", self.missed or "", "warn", rest=tokens)
         return None
 
-    def _outcome(self) -> str:
-        if self.mode == "edge":
-            return "Finished on this machine alone; nothing was sent."
-        if self.mode == "cloud":
-            return "Finished. The verifier wrote the whole caption from the acoustic code."
+    def _outcome(self, locale: Locale) -> str:
+        if self.mode in ("edge", "cloud"):
+            return say(locale, f"status.done.{self.mode}")
         if self.sent:
-            blocks = plural(self.kept + self.sent, "block")
-            return f"Finished. The verifier was asked about {self.sent} of {blocks} and changed {self._what_changed()}."
+            blocks = count(locale, self.kept + self.sent, "block")
+            return say(locale, "status.done.asked", sent=self.sent, blocks=blocks, changed=self._what_changed(locale))
         if self.scores and self.threshold is not None and self.options.get("gate") != "random":
-            return (
-                f"Finished. No block passed the threshold, {self.threshold:.2g}; the highest was "
-                f"{max(self.scores):.2g}. Nothing was asked."
-            )
+            threshold, highest = f"{self.threshold:.2g}", f"{max(self.scores):.2g}"
+            return say(locale, "status.done.below", threshold=threshold, highest=highest)
         if str(self.options.get("gate", "")).startswith("emotion"):
-            return "Finished. No block held an emotion word, so nothing was asked."
-        return "Finished. No block asked for the verifier."
+            return say(locale, "status.done.no_emotion")
+        return say(locale, "status.done.none")
 
-    def _what_changed(self) -> str:
+    def _what_changed(self, locale: Locale) -> str:
         if not self.changed:
-            return "nothing"
+            return say(locale, "status.changed.nothing")
         if self.changed == self.sent:
-            return "it" if self.sent == 1 else "all of them"
-        return f"{self.changed} of them"
+            return say(locale, f"status.changed.{'it' if self.sent == 1 else 'all'}")
+        return say(locale, "status.changed.some", number=self.changed)
+
+
+def _with_reason(locale: Locale, key: str, reason: str, tone: str, **values: str) -> Line:
+    """A line with a reason of the engine inside: no line breaks, and no full stop of its own."""
+    text, translated = told(locale, " ".join(reason.split()))
+    text = text.rstrip(".。")
+    return Line(say(locale, key, reason=text, **values), tone, "" if translated else text)

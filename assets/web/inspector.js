@@ -50,7 +50,7 @@ function labels(token, posterior) {
 function figures(token, block) {
   const rows = [];
   const add = (key, value) => value !== null && value !== undefined && rows.push([key, value]);
-  const nats = (value) => (value === null || value === undefined ? null : `${value.toFixed(2)} nats`);
+  const nats = (value) => (value === null || value === undefined ? null : say("inspect.nats", { value: value.toFixed(2) }));
   const seconds = (value) => (value === null ? null : `+${Math.round(value)} ms`);
   add("entropy", nats(token.entropy));
   add("label_entropy", nats(token.label_entropy));

@@ -91,7 +91,7 @@ function drawCell(cell, token, block) {
   chip.setAttribute("aria-label", describe(token, block));
 }
 
-const share = (probability) => (probability === null ? "" : ` (${percent(probability)})`);
+const share = (probability) => (probability === null ? "" : say("strip.share", { share: percent(probability) }));
 
 function why(token, block) {
   if (view.mode === "cloud") return say("why.cloud");
@@ -99,7 +99,8 @@ function why(token, block) {
   if (block.outcome === "unverified") return say("why.unverified");
   const fate = block.sent ? "why.sent" : "why.kept";
   if (block.score === null || block.threshold === null) {
-    return block.reason ? say(`${fate}.reason`, { reason: block.reason }) : "";
+    const reason = block.reason[locale()];
+    return reason ? say(`${fate}.reason`, { reason }) : "";
   }
   return say(fate, { score: figure(block.score), threshold: figure(block.threshold) });
 }

@@ -18,7 +18,8 @@ import app
 from ugsd_core.acceptance import ACCEPTANCE_RULES
 from ugsd_core.gate import GATES
 from ugsd_core.options import PRESETS
-from ui.assets import example_clips, web_asset
+from ui.assets import example_clips
+from ui.language import LOCALES, Locale
 from ui.settings import (
     Settings,
     acceptance_choices,
@@ -61,14 +62,15 @@ def test_the_page_builds_records_nothing_and_waits_for_a_recording() -> None:
 
 
 def test_no_style_sheet_or_script_asks_for_anything_outside() -> None:
-    for text in (page_css(), web_asset("token_strip.js")):
+    for text in (page_css(), *(path.read_text(encoding="utf-8") for path in (ROOT / "assets/web").glob("*.js"))):
         assert "http" not in text and "@import" not in text and "url(" not in text
 
 
 def test_the_example_clips_are_there_and_can_be_captioned() -> None:
     clips = example_clips()
     assert len(clips) >= 4
-    assert all(describe(str(clip.path)).usable and clip.label for clip in clips)
+    assert all(describe(str(clip.path)).usable for clip in clips)
+    assert all(clip.titles[locale] for clip in clips for locale in LOCALES)
 
 
 def test_no_examples_without_a_list(tmp_path: Path) -> None:
@@ -105,6 +107,11 @@ def settings(name: str = "default", mode: str = "ugsd", **changes: Any) -> Setti
     return Settings(language="en", mode=mode, preset=name, **values)
 
 
+def noted(chosen: Settings, locale: Locale = "en") -> str:
+    said = settings_note(chosen, 620, locale)
+    return "" if said is None else said.text
+
+
 def test_a_preset_put_into_the_controls_gives_that_preset() -> None:
     for name, options in PRESETS.items():
         assert settings(name).options() == options
@@ -119,9 +126,10 @@ def test_every_preset_gate_and_rule_can_be_chosen() -> None:
 
 
 def test_the_page_says_what_was_changed_since_the_preset() -> None:
-    assert changes_note(settings()) is None
+    assert changes_note(settings(), "en") is None
     paper = settings("paper", tau=1.1, k=3)
-    assert changes_note(paper) == "Changed from the preset: τ, k."
+    assert changes_note(paper, "en") == "Changed from the preset: τ, k."
+    assert changes_note(paper, "zh") == "相对预设的改动：阈值 τ、词元数 k。"
 
 
 def test_one_limit_is_in_force_and_only_one_that_the_gate_can_follow() -> None:
@@ -134,10 +142,10 @@ def test_one_limit_is_in_force_and_only_one_that_the_gate_can_follow() -> None:
     assert limits(gate="calibrated", limit="own") == (None, None, None)
     assert limits(gate="entropy", limit="tau") == (None, None, 0.7)
     assert limits(gate="entropy", limit="promise") == (None, None, None)
-    assert "can't keep a promise" in (settings_note(settings(gate="entropy", limit="promise"), 620) or "")
+    assert "can't keep a promise" in noted(settings(gate="entropy", limit="promise"))
     for gate in ("always", "random", "emotion_words"):
         assert limits(gate=gate, limit="budget") == (None, None, None)
-        assert settings_note(settings(gate=gate, limit="budget"), 620) is None
+        assert noted(settings(gate=gate, limit="budget")) == ""
         assert limits_of(gate) == []
 
 
@@ -146,9 +154,10 @@ def test_dropout_is_switched_on_with_its_gate() -> None:
 
 
 def test_the_page_warns_of_a_rank_that_cannot_reject() -> None:
-    assert settings_note(settings(acceptance="rank", rank=1), 620) is None
-    assert "rejects almost nothing" in (settings_note(settings(acceptance="rank", rank=20), 620) or "")
-    assert "nothing is sent" in (settings_note(settings(mode="edge"), 620) or "")
+    assert noted(settings(acceptance="rank", rank=1)) == ""
+    assert "rejects almost nothing" in noted(settings(acceptance="rank", rank=20))
+    assert "除情绪外几乎什么也拒绝不了" in noted(settings(acceptance="fused", rank=20), "zh")
+    assert "nothing is sent" in noted(settings(mode="edge")) and "不发送" in noted(settings(mode="edge"), "zh")
 
 
 # ── Recordings ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,13 +171,14 @@ def wav(path: Path, seconds: float, level: float = 0.3) -> Path:
 
 def test_a_good_recording_is_told_with_length_and_level(tmp_path: Path) -> None:
     speech = describe(str(wav(tmp_path / "a.wav", 2.0)))
-    assert speech.usable and "2.0 s" in speech.html and "dBFS" in speech.html
+    assert speech.usable and all("2.0 s" in speech.html(locale) and "dBFS" in speech.html(locale) for locale in LOCALES)
+    assert "level good" in speech.html("en") and "电平良好" in speech.html("zh")
 
 
 def test_a_long_recording_offers_its_first_30_seconds(tmp_path: Path) -> None:
     path = str(wav(tmp_path / "long.wav", 31.0))
     refused = describe(path)
-    assert refused.too_long and not refused.usable and 'role="alert"' in refused.html
+    assert refused.too_long and not refused.usable and 'role="alert"' in refused.html("en")
     assert describe(path, first_30_s=True).usable
 
 
@@ -176,7 +186,8 @@ def test_a_bad_file_is_a_sentence_and_escaped(tmp_path: Path) -> None:
     path = tmp_path / "<b>x.wav"
     path.write_bytes(b"this is no sound")
     speech = describe(str(path))
-    assert not speech.usable and not speech.too_long and "<b>x" not in speech.html and "&lt;b&gt;" in speech.html
+    assert not speech.usable and not speech.too_long and "<b>x" not in speech.html("en")
+    assert "&lt;b&gt;" in speech.html("en") and "不是音频" in speech.html("zh")
 
 
 def test_no_recording_yet() -> None:

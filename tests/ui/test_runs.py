@@ -9,9 +9,13 @@ from typing import Any
 
 from tests.ui.fake_engine import FakeEngine, english
 from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.messages import Event
 from ugsd_core.options import preset
+from ui.language import Locale
 from ui.runs import UPDATES_PER_S, Runs, Update
-from ui.view import RunView
+from ui.speech import Speech
+from ui.view import RunView, status_html
+from ui.visits import Visits
 
 CLIP: Any = SimpleNamespace(id="u")
 UGSD, EDGE = preset("default"), preset("default", mode="edge")
@@ -146,3 +150,60 @@ def test_a_stopped_view_has_no_finished_caption() -> None:
     shown = view.feed(Update(stopped=True))
     assert shown.caption is None and "Stopped" in (shown.status or "") and shown.strip is not None
     assert not shown.strip["live"]
+
+
+def finished(locale: Locale, script: list[Event] | None = None) -> RunView:
+    view = RunView(locale)
+    view.feed(Update(events=tuple(script or english())))
+    return view
+
+
+def test_a_run_is_told_in_the_visitors_language_and_again_in_another() -> None:
+    english_view, chinese_view = finished("en"), finished("zh")
+    assert english_view.line("en").text.startswith("Finished.") and english_view.line("zh").text.startswith("完成")
+    again = english_view.translate("zh")
+    assert again == chinese_view.translate("zh") and again != finished("en").translate("en")
+    assert list(again) == ["tiles", "waterfall", "tables", "ledger"]
+
+
+def test_what_comes_after_a_switch_comes_in_the_new_language() -> None:
+    view, events = RunView("en", clock=lambda: 0.0), english()
+    assert "Listening" in (view.feed(Update(events=(events[0],))).status or "")
+    view.translate("zh")
+    shown = view.feed(Update(events=tuple(events[1:])))
+    assert "完成" in (shown.status or "") and "发送的词元" in (shown.tiles or "") and "留在本机" in (shown.ledger or "")
+
+
+def test_waiting_stopping_and_failing_are_told_in_both_languages() -> None:
+    waiting = RunView()
+    waiting.feed(Update(ahead=2))
+    assert "2 captions" in waiting.line("en").text and "2 条描述" in waiting.line("zh").text
+    assert "appears here" in waiting.translate("en")["waterfall"]
+    stopped = RunView()
+    stopped.feed(Update(events=tuple(english()[:5])))
+    stopped.feed(Update(stopped=True))
+    assert stopped.line("zh").text == "已停止。此处内容并非完成的描述。"
+    failed = RunView()
+    failed.feed(Update(error=VerifierUnavailable("No such <b>sentence</b>")))
+    line = failed.line("zh")
+    assert status_html(line) == (
+        '<span class="tone bad"><span lang="en">No such &lt;b&gt;sentence&lt;/b&gt;.</span></span>'
+    )
+    failed.feed(Update(error=ZeroDivisionError("division by zero")))
+    assert failed.line("zh").text == "程序出了错，原因见程序日志，请重试。"
+
+
+def test_a_visit_says_what_was_last_of_recording_and_run() -> None:
+    visits = Visits()
+    visit = visits.of("a")
+    assert visits.of("a") is visit and visits.of("b") is not visit
+    assert "press Caption" in visit.line("en").text and visit.line("zh").text.startswith("请录制")
+    visit.hears(Speech(duration_s=2.0))
+    assert visit.line("zh").text == "就绪，请按“生成描述”。"
+    visit.begins(finished("en"))
+    assert visit.line("zh").text.startswith("完成")
+    visit.hears(Speech())
+    assert visit.line("zh").text.startswith("请录制") and visit.view is not None
+    visits.leave("a")
+    visits.leave("nobody")
+    assert visits.of("a") is not visit

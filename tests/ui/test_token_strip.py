@@ -82,7 +82,7 @@ def test_a_token_and_its_block_hold_what_the_inspector_shows() -> None:
     block = state["blocks"][str(token["block"])]
     assert token["rank"] == 2 and token["entropy"] is not None and token["nll"] is not None
     assert token["drafted_ms"] < token["decided_ms"]
-    assert block["sent"] and block["outcome"] == "judged" and block["reason"] == "unsure of an emotion word"
+    assert block["sent"] and block["outcome"] == "judged" and block["reason"]["en"] == "unsure of an emotion word"
     assert block["network"] == 2.0 and block["verify"] == 6.0 and block["draft"] is not None
     kept = state["blocks"]["0"]
     assert not kept["sent"] and kept["outcome"] == "kept" and kept["network"] is None
@@ -98,7 +98,7 @@ def test_a_position_keeps_its_history() -> None:
 def test_blocks_without_a_verdict_say_why() -> None:
     state = strip_state(dying())
     missed = [block for block in state["blocks"].values() if block["outcome"] == "unverified"]
-    assert len(missed) == 2 and all("no verdict in time" in block["reason"] for block in missed)
+    assert len(missed) == 2 and all("no verdict in time" in block["reason"]["en"] for block in missed)
 
 
 def test_frames_laid_over_one_another_are_the_live_run_at_every_moment() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from tests.streams import END, StreamBuilder
 from tests.ui.fake_engine import dying, english
 from ugsd_core.messages import Event
+from ui.language import Locale
 from ui.wording import Narrator, queue_line
 
 
-def told(events: list[Event]) -> tuple[str, str]:
+def told(events: list[Event], locale: Locale = "en") -> tuple[str, str]:
     narrator = Narrator()
     for event in events:
         narrator.feed(event)
-    line = narrator.line()
+    line = narrator.line(locale)
     return line.text, line.tone
 
 
@@ -66,4 +67,40 @@ def test_while_it_runs_the_line_says_what_happens() -> None:
 
 
 def test_the_queue_is_told() -> None:
-    assert queue_line(1).text.startswith("One caption is") and queue_line(3).text.startswith("3 captions are")
+    assert queue_line("en", 1).text.startswith("One caption is") and queue_line("en", 3).text.startswith(
+        "3 captions are"
+    )
+
+
+def test_the_same_in_chinese() -> None:
+    assert told(english(), "zh") == ("完成：8 块中有 2 块询问了校验模型，全部有改动。", "calm")
+    assert told(english("edge"), "zh")[0] == "完成：全部在本机进行，没有发送任何内容。"
+    below = told(StreamBuilder().kept("a").kept("b", END).finish(), "zh")[0]
+    assert below == "完成：没有块超过阈值 0.3，最高分为 0.1，因此没有询问。"
+    assert told(StreamBuilder().kept("a", "b").finish("max_length"), "zh")[0].endswith("在此截断。")
+    assert queue_line("zh", 3).text == "前面还有 3 条描述正在生成，轮到时会自动开始。"
+
+
+def test_a_score_is_told_where_the_gates_reason_has_no_chinese() -> None:
+    events = english()
+    asked = events[: [event.kind for event in events].index("block_escalated") + 1]
+    assert told(asked, "zh")[0] == "正在就 3 个词元询问校验模型：分数 0.9 超过了 0.3。"
+
+
+def test_a_reason_without_chinese_is_named_as_english() -> None:
+    narrator = Narrator()
+    for event in dying():
+        narrator.feed(event)
+    line = narrator.line("zh")
+    assert line.text == "校验模型不再回答，4 个词元未经校验（the verifier closed the connection）。"
+    assert line.english == "the verifier closed the connection" and narrator.line("en").english == ""
+
+
+def test_a_reason_that_has_its_chinese_is_told_in_it() -> None:
+    narrator = Narrator()
+    for event in StreamBuilder().lost("The connection to the verifier at ws://a:1 was lost.").kept("a", END).finish():
+        narrator.feed(event)
+    line = narrator.line("zh")
+    assert (
+        line.text == "无法连接校验模型，其余部分只是草稿（与 ws://a:1 上校验模型的连接已断开）。" and line.english == ""
+    )

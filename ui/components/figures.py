@@ -6,12 +6,10 @@ keyboard. Text from outside is escaped here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 from ugsd_core.messages import (
     BlockEscalated,
     BlockJudged,
@@ -25,37 +23,19 @@ from ugsd_core.messages import (
     VerifierReady,
 )
 from ugsd_core.result import CaptionResult
+from ui.engine_words import told
+from ui.language import Locale, count, listed, say, sentences
 
 __all__ = ["Timeline", "clock_table", "fact_tiles", "ledger_table", "ratio_table", "size", "waterfall"]
 
-_RATIO_NAMES = {
-    "transmission_rate": "Tokens sent, ρ",
-    "escalation_rate": "Blocks sent",
-    "exposure_rate": "Caption seen by the verifier",
-    "changed_rate": "Caption written by the verifier",
-    "useful_escalation_rate": "Useful escalations",
-    "meaning_changed_rate": "Escalations that changed the meaning",
-    "draft_acceptance_rate": "Drafts accepted when sent",
-}
-_CLOCK_NAMES = {
-    "ttft_draft_s": "First drafted text",
-    "ttft_commit_s": "First final token",
-    "oet_s": "Last final token",
-    "total_s": "Caption final",
-    "extract_ms": "Acoustic code made",
-    "prefill_ms": "Prompt and audio read",
-    "connect_ms": "Verifier reached",
-    "itps": "Reading speed",
-    "otps": "Writing speed",
-}
-_TRAFFIC_NAMES = {
-    "handshake": "Handshake",
-    "acoustic_code": "Acoustic code",
-    "token_ids": "Token numbers",
-    "verdict": "Verdicts",
-    "caption_ids": "Caption token numbers",
-    "control": "Control messages",
-}
+#: Rows of the tables, in order. Names: ``figure.…`` in `ui.language`, definitions: ``ratio.…`` and ``clock.…``.
+_RATIOS = (
+    "transmission_rate", "escalation_rate", "exposure_rate", "changed_rate", "useful_escalation_rate",
+    "meaning_changed_rate", "draft_acceptance_rate",
+)  # fmt: skip
+_CLOCKS = (
+    "ttft_draft_s", "ttft_commit_s", "oet_s", "total_s", "extract_ms", "prefill_ms", "connect_ms", "itps", "otps"
+)  # fmt: skip
 
 
 def size(n_bytes: float) -> str:
@@ -69,11 +49,11 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
-def _clock(name: str, value: float | None) -> str:
+def _clock(name: str, value: float | None, locale: Locale) -> str:
     if value is None:
         return "–"
     if name in ("itps", "otps"):
-        return f"{value:,.0f} tokens/s"
+        return say(locale, "figures.speed", number=f"{value:,.0f}")
     milliseconds = value if name.endswith("_ms") else 1000 * value
     return f"{milliseconds:,.0f} ms" if milliseconds < 9999.5 else f"{milliseconds / 1000:.1f} s"
 
@@ -88,58 +68,47 @@ def _defined(name: str, value: str, definition: str, css: str) -> str:
 # ── Tiles and tables ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fact_tiles(result: CaptionResult | None) -> str:
+def fact_tiles(result: CaptionResult | None, locale: Locale = "en") -> str:
     """The four facts under the caption; dashes before there are any."""
-    ratios = result.ratios if result else None
-    counts = result.counts if result else {}
-    sent, changed = counts.get("escalations", 0), counts.get("blocks_changed", 0)
-    first_s = (result.clocks.ttft_draft_s or result.clocks.ttft_commit_s) if result else None
-    up_bytes = int(result.ledger["up_wire_bytes"]) if result else 0
-    waveform_bytes = result.utterance["waveform_bytes"] if result else 0
-    sent_definition = (
-        "Everything that went to the verifier, padding included: a coarse picture of the sound, and token numbers. "
-        "The recording itself is not sent."
-    )
+    sent = useful = left = "–"
+    first_s, left_name = None, say(locale, "tile.left")
+    if result is not None:
+        sent = _percent(result.ratios.transmission_rate)
+        first_s = result.clocks.ttft_draft_s or result.clocks.ttft_commit_s
+        left = size(int(result.ledger["up_wire_bytes"]))
+        left_name = say(locale, "tile.left.of", size=size(result.utterance["waveform_bytes"]))
+        if result.mode == "ugsd":
+            counts = result.counts
+            useful = say(
+                locale, "tile.useful.value", changed=counts.get("blocks_changed", 0), sent=counts.get("escalations", 0)
+            )
     tiles = (
-        (
-            "tokens sent (ρ)",
-            _percent(ratios.transmission_rate if ratios else None),
-            RATIO_DEFINITIONS["transmission_rate"],
-        ),
-        (
-            "useful escalations",
-            f"{changed} of {sent}" if result and result.mode == "ugsd" else "–",
-            RATIO_DEFINITIONS["useful_escalation_rate"],
-        ),
-        ("first token", _clock("ttft_draft_s", first_s), CLOCK_DEFINITIONS["ttft_draft_s"]),
-        (
-            f"left this machine, none of the {size(waveform_bytes)} of waveform" if result else "left this machine",
-            size(up_bytes) if result else "–",
-            sent_definition,
-        ),
+        (say(locale, "tile.sent"), sent, say(locale, "ratio.transmission_rate")),
+        (say(locale, "tile.useful"), useful, say(locale, "ratio.useful_escalation_rate")),
+        (say(locale, "tile.first"), _clock("ttft_draft_s", first_s, locale), say(locale, "clock.ttft_draft_s")),
+        (left_name, left, say(locale, "tile.left.means")),
     )
     return '<div class="facts">' + "".join(_defined(*tile, "fact") for tile in tiles) + "</div>"
 
 
-def ratio_table(result: CaptionResult | None) -> str:
+def ratio_table(result: CaptionResult | None, locale: Locale = "en") -> str:
     """All ratios, each with its definition."""
-    return _table(
-        "Ratios", [(label, _percent(getattr(result.ratios, name) if result else None), RATIO_DEFINITIONS[name])
-                   for name, label in _RATIO_NAMES.items()],
-    )  # fmt: skip
+    values = {name: _percent(getattr(result.ratios, name) if result else None) for name in _RATIOS}
+    return _table(locale, "ratio", values)
 
 
-def clock_table(result: CaptionResult | None) -> str:
+def clock_table(result: CaptionResult | None, locale: Locale = "en") -> str:
     """All clocks, each with its definition; zero is the moment at which the recording is complete."""
-    return _table(
-        "Clocks", [(label, _clock(name, getattr(result.clocks, name) if result else None), CLOCK_DEFINITIONS[name])
-                   for name, label in _CLOCK_NAMES.items()],
-    )  # fmt: skip
+    values = {name: _clock(name, getattr(result.clocks, name) if result else None, locale) for name in _CLOCKS}
+    return _table(locale, "clock", values)
 
 
-def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
-    body = "".join(_defined(*row, "figure") for row in rows)
-    return f'<h2>{escape(title)}</h2><div class="figures">{body}</div>'
+def _table(locale: Locale, kind: str, values: dict[str, str]) -> str:
+    rows = [
+        _defined(say(locale, f"figure.{name}"), value, say(locale, f"{kind}.{name}"), "figure")
+        for name, value in values.items()
+    ]
+    return f'<h2>{escape(say(locale, f"figures.{kind}s"))}</h2><div class="figures">{"".join(rows)}</div>'
 
 
 # ── Waterfall ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,12 +116,29 @@ def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
 
 @dataclass(slots=True)
 class _Row:
-    """One line of the waterfall: when it begins, and its parts (kind, milliseconds) one after the other."""
+    """One line of the waterfall: when it begins, and its parts (kind, milliseconds) one after the other.
+
+    Attributes:
+        label: Number of the block, or what it was instead: *code*, *link*, *read* or *write*.
+        fate: What became of the block: *kept*, *sent*, *changed*, *passed* or *unverified*.
+    """
 
     label: str
     start_ms: float
     parts: list[tuple[str, float]]
-    said: str = ""
+    fate: str = ""
+
+    def name(self, locale: Locale) -> str:
+        """The label in a language."""
+        return self.label if self.label.isdigit() else say(locale, f"waterfall.{self.label}")
+
+    def described(self, locale: Locale) -> str:
+        """The whole line in words."""
+        parts = listed(locale, [f"{_part(locale, kind)} {length:.1f} ms" for kind, length in self.parts])
+        if not self.label.isdigit():
+            return say(locale, "waterfall.line", name=say(locale, f"waterfall.{self.label}.means"), parts=parts)
+        fate = say(locale, f"waterfall.{self.fate}")
+        return say(locale, "waterfall.block", number=self.label, fate=fate, parts=parts)
 
     @property
     def end_ms(self) -> float:
@@ -175,19 +161,19 @@ class Timeline:
             case CaptionStarted():
                 self._cloud = event.mode == "cloud"
             case FeaturesReady(extract_ms=took):
-                self.rows.append(_Row("code", end_ms - took, [("read", took)], "acoustic code"))
+                self.rows.append(_Row("code", end_ms - took, [("read", took)]))
             case VerifierReady(connect_ms=took):
-                self.rows.append(_Row("link", end_ms - took, [("network", took)], "verifier reached"))
+                self.rows.append(_Row("link", end_ms - took, [("network", took)]))
             case PrefillDone(prefill_ms=took):
-                self.rows.append(_Row("read", end_ms - took, [("read", took)], "prompt and audio read"))
+                self.rows.append(_Row("read", end_ms - took, [("read", took)]))
                 if self._cloud:  # no blocks: one line for all that the verifier writes
-                    self._written = _Row("write", end_ms, [("verify", 0.0)], "the verifier writes")
+                    self._written = _Row("write", end_ms, [("verify", 0.0)])
                     self.rows.append(self._written)
             case TokenDecided() if self._written is not None:
                 self._written.parts = [("verify", end_ms - self._written.start_ms)]
             case BlockKept() | BlockEscalated():
                 row = _Row(str(event.block + 1), end_ms - event.draft_ms, [("draft", event.draft_ms)])
-                row.said = "kept here" if isinstance(event, BlockKept) else "sent"
+                row.fate = "kept" if isinstance(event, BlockKept) else "sent"
                 self._blocks[event.block] = row
                 self.rows.append(row)
             case BlockJudged():
@@ -196,11 +182,11 @@ class Timeline:
                 if event.queued_ms >= 0.1:  # a bar too short to see needs no name
                     row.parts.append(("queued", event.queued_ms))
                 row.parts += [("verify", event.verify_ms), ("merge", event.merge_ms)]
-                row.said = "sent, changed" if event.changed else "sent, passed"
+                row.fate = "changed" if event.changed else "passed"
             case BlockUnverified():
                 row = self._block(event.block, end_ms - event.waited_ms)
                 row.parts.append(("lost", event.waited_ms))
-                row.said = "not verified"
+                row.fate = "unverified"
             case _:
                 pass
 
@@ -211,91 +197,93 @@ class Timeline:
         return self._blocks[block]
 
 
-def waterfall(timeline: Timeline) -> str:
+#: Kinds of bars that the key names whether there are any or not.
+_ALWAYS = ("read", "draft", "network", "verify")
+
+
+def waterfall(timeline: Timeline, locale: Locale = "en") -> str:
     """Where the time went, a line a block; the axis begins when the recording is complete."""
-    head = "<h2>Where the time went, block by block</h2>"
+    head = f"<h2>{escape(say(locale, 'waterfall.title'))}</h2>"
     if not timeline.rows:
-        return head + '<p class="soft">A line for each block appears here: draft, network and verifier.</p>'
+        return head + f'<p class="soft">{escape(say(locale, "waterfall.empty"))}</p>'
     span = max(max(row.end_ms for row in timeline.rows), 1.0)
-    lines = []
-    for row in timeline.rows:
-        at, bars = max(0.0, row.start_ms), []
-        for kind, length in row.parts:
-            left, width = 100 * at / span, 100 * length / span
-            bars.append(f'<i class="{kind}" style="left:{left:.2f}%;width:max(1px,{width:.2f}%)"></i>')
-            at += length
-        took = sum(length for _, length in row.parts)
-        parts = ", ".join(f"{kind} {length:.1f} ms" for kind, length in row.parts)
-        said = f"{row.said}: {parts}" if row.said else parts
-        name = f"Block {row.label}" if row.label.isdigit() else row.said.capitalize()
-        label = escape(f"{name}, {said}" if row.label.isdigit() else f"{name}, {parts}", quote=True)
-        lines.append(
-            f'<div class="wf-row" role="img" aria-label="{label}" title="{label}"><span>{escape(row.label)}</span>'
-            f'<div class="wf-bar">{"".join(bars)}</div><span class="wf-ms">{took:,.0f} ms</span></div>'
-        )
-    key = "".join(f'<span><i class="{kind}"></i>{kind}</span>' for kind in ("read", "draft", "network", "verify"))
-    kinds = {kind for row in timeline.rows for kind, _ in row.parts}
-    if "queued" in kinds:
-        key += '<span><i class="queued"></i>queued</span>'
-    if "lost" in kinds:
-        key += '<span><i class="lost"></i>waited in vain</span>'
+    lines = "".join(_line(row, span, locale) for row in timeline.rows)
+    seen = {kind for row in timeline.rows for kind, _ in row.parts}
+    kinds = [*_ALWAYS, *(kind for kind in ("queued", "lost") if kind in seen)]
+    key = "".join(f'<span><i class="{kind}"></i>{escape(_part(locale, kind))}</span>' for kind in kinds)
     definitions = "".join(
-        f"<li><b>{name}</b>: {escape(CLOCK_DEFINITIONS[clock])}</li>"
-        for name, clock in [(name, f"{name}_ms") for name in ("draft", "network", "queued", "verify")]
+        f"<li><b>{escape(_part(locale, kind))}</b>: {escape(say(locale, f'clock.{kind}_ms'))}</li>"
+        for kind in ("draft", "network", "queued", "verify")
     )
-    axis = f'<div class="wf-axis"><span>recording complete</span><span>{span:,.0f} ms</span></div>'
+    begin, means = escape(say(locale, "waterfall.begin")), escape(say(locale, "waterfall.means"))
+    axis = f'<div class="wf-axis"><span>{begin}</span><span>{span:,.0f} ms</span></div>'
     return (
-        f'{head}<div class="waterfall">{"".join(lines)}</div>{axis}<div class="wf-key">{key}</div>'
-        f'<details class="more"><summary>What the bars mean</summary><ul>{definitions}</ul></details>'
+        f'{head}<div class="waterfall">{lines}</div>{axis}<div class="wf-key">{key}</div>'
+        f'<details class="more"><summary>{means}</summary><ul>{definitions}</ul></details>'
+    )
+
+
+def _part(locale: Locale, kind: str) -> str:
+    return say(locale, f"plot.part.{kind}")
+
+
+def _line(row: _Row, span_ms: float, locale: Locale) -> str:
+    at, bars = max(0.0, row.start_ms), []
+    for kind, length in row.parts:
+        left, width = 100 * at / span_ms, 100 * length / span_ms
+        bars.append(f'<i class="{kind}" style="left:{left:.2f}%;width:max(1px,{width:.2f}%)"></i>')
+        at += length
+    took = sum(length for _, length in row.parts)
+    said = escape(row.described(locale), quote=True)
+    return (
+        f'<div class="wf-row" role="img" aria-label="{said}" title="{said}"><span>{escape(row.name(locale))}</span>'
+        f'<div class="wf-bar">{"".join(bars)}</div><span class="wf-ms">{took:,.0f} ms</span></div>'
     )
 
 
 # ── Ledger ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _row(row: dict[str, Any]) -> str:
-    name = _TRAFFIC_NAMES.get(row["traffic"], str(row["traffic"]).replace("_", " "))
-    times = "1 message" if row["frames"] == 1 else f"{row['frames']} messages"
+def ledger_table(result: CaptionResult | None, locale: Locale = "en") -> str:
+    """What left this machine and what came back, by class; what was sent in words; what was kept."""
+    head = f"<h2>{escape(say(locale, 'ledger.title'))}</h2>"
+    ledger = result.ledger if result else {}
+    if not ledger.get("rows"):
+        said = say(locale, "ledger.nothing" if result else "ledger.empty")
+        return f'{head}<p class="soft">{escape(said)}</p>' + _kept(result, locale)
+    body = ""
+    for direction in ("up", "down"):
+        rows = [row for row in ledger["rows"] if row["direction"] == direction]
+        if rows:
+            title, total = escape(say(locale, f"ledger.{direction}")), size(ledger[f"{direction}_wire_bytes"])
+            body += f'<tr><th scope="row">{title}</th><th class="n">{total}</th></tr>'
+            body += "".join(_row(row, locale) for row in rows)
+    held = "".join(
+        f"<li>{told(locale, text).html}</li>" for text in ledger.get("sentences", ()) if not text.startswith("Kept")
+    )
     return (
-        f"<tr><td>{escape(name)}<small>{times}, {size(row['payload_bytes'])} of content</small></td>"
+        f'{head}<table class="ledger"><tbody>{body}</tbody></table>{_kept(result, locale)}'
+        f'<details class="more"><summary>{escape(say(locale, "ledger.held"))}</summary><ul>{held}</ul>'
+        f"<p>{escape(say(locale, 'ledger.means'))}</p></details>"
+    )
+
+
+def _row(row: dict[str, Any], locale: Locale) -> str:
+    name = say(locale, f"traffic.{row['traffic']}")
+    messages = count(locale, row["frames"], "message")
+    said = say(locale, "ledger.row", messages=messages, size=size(row["payload_bytes"]))
+    return (
+        f"<tr><td>{escape(name[:1].upper() + name[1:])}<small>{escape(said)}</small></td>"
         f'<td class="n">{size(row["wire_bytes"])}</td></tr>'
     )
 
 
-def ledger_table(result: CaptionResult | None) -> str:
-    """What left this machine and what came back, by class; what was sent in words; what was kept."""
-    head = "<h2>What left this machine</h2>"
-    ledger = result.ledger if result else {}
-    if not ledger.get("rows"):
-        said = "Nothing was sent." if result else "Every byte that is sent or received is counted here."
-        return f'{head}<p class="soft">{said}</p>' + _kept(result)
-    body = ""
-    for direction, title in (("up", "Sent"), ("down", "Received")):
-        rows = [row for row in ledger["rows"] if row["direction"] == direction]
-        if rows:
-            total = size(ledger[f"{direction}_wire_bytes"])
-            body += f'<tr><th scope="row">{title}</th><th class="n">{total}</th></tr>' + "".join(map(_row, rows))
-    sentences = "".join(
-        f"<li>{escape(text)}</li>" for text in ledger.get("sentences", ()) if not text.startswith("Kept")
-    )
-    meaning = (
-        "Sizes are those of the messages as sent, padded to a small set of lengths so that their length tells little; "
-        "content is what they hold without padding. Headers of WebSocket and TCP are not counted."
-    )
-    return (
-        f'{head}<table class="ledger"><tbody>{body}</tbody></table>{_kept(result)}'
-        f'<details class="more"><summary>What the messages held</summary><ul>{sentences}</ul>'
-        f"<p>{escape(meaning)}</p></details>"
-    )
-
-
-def _kept(result: CaptionResult | None) -> str:
+def _kept(result: CaptionResult | None, locale: Locale) -> str:
     if result is None:
         return ""
-    text = f"Kept on this machine: the waveform, {size(result.utterance['waveform_bytes'])}."
-    if _code_known(result):
-        text += " The verifier still had the acoustic code of this recording from an earlier caption."
-    return f'<p class="kept-here">{text}</p>'
+    kept = say(locale, "ledger.kept", size=size(result.utterance["waveform_bytes"]))
+    known = say(locale, "ledger.known") if _code_known(result) else ""
+    return f'<p class="kept-here">{escape(sentences(locale, kept, known))}</p>'
 
 
 def _code_known(result: CaptionResult) -> bool:

@@ -3,7 +3,8 @@
 `StripBuilder` folds events into one JSON value, `token_strip` is the component that shows it; the drawing itself is
 ``assets/web/token_strip.js``. A token stays where it was drafted: what the verifier refused is struck through and its
 correction follows. Chips are addressed by block and position, never by text, and each carries everything the inspector
-shows. The value holds figures and texts of the run, no sentences: those are put together in the visitor's language.
+shows. The value holds figures and texts of the run, and the gate's reasons in every language of the page; sentences are
+put together where they are drawn.
 
 `frames` cuts a run into what each of its events changed, so that a replay is drawn from the same values as the live
 run and ends with the same chips.
@@ -32,7 +33,8 @@ from ugsd_core.messages import (
     TokenDrafted,
 )
 from ui.assets import web_asset
-from ui.language import words
+from ui.engine_words import told
+from ui.language import LOCALES, words
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -99,7 +101,7 @@ class StripBuilder:
                 if isinstance(event, BlockEscalated):
                     self._wait(event.block, True)
             case BlockUnverified():
-                self._tell(event.block, outcome="unverified", reason=event.reason)
+                self._tell(event.block, outcome="unverified", reason=_reason(event.reason))
                 self._wait(event.block, False)
             case BlockJudged():
                 self._tell(
@@ -132,7 +134,8 @@ class StripBuilder:
     def _tell(self, block: int, **news: Any) -> None:
         """A block's record is replaced, never changed: an earlier state may still hold the old one."""
         known = self._blocks.get(block) or {"n": block, "start": 0, "length": 0, "score": None, "threshold": None,
-                                            "sent": False, "outcome": "open", "reason": "", **_NO_TIMES}  # fmt: skip
+                                            "sent": False, "outcome": "open", "reason": _reason(""),
+                                            **_NO_TIMES}  # fmt: skip
         self._blocks[block] = known | news
 
     def _wait(self, block: int, waiting: bool) -> None:
@@ -196,10 +199,15 @@ def _block(event: BlockKept | BlockEscalated) -> dict[str, Any]:
         "threshold": event.threshold if event.threshold is None else round(event.threshold, 6),
         "sent": sent,
         "outcome": "sent" if sent else "kept",
-        "reason": event.reason,
+        "reason": _reason(event.reason),
         **_NO_TIMES,
         "draft": round(event.draft_ms, 1),
     }
+
+
+def _reason(sentence: str) -> dict[str, str]:
+    """What the engine said, in every language of the page."""
+    return {locale: told(locale, sentence).text for locale in LOCALES}
 
 
 def _show(chip: _Chip, scale: float) -> dict[str, Any]:

@@ -1,0 +1,63 @@
+"""What each visitor's page says that was put into words here, so that it can be said again in another language."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ui.language import Locale, say
+from ui.speech import Speech
+from ui.view import RunView
+from ui.wording import Line
+
+__all__ = ["Visit", "Visits"]
+
+
+def _ready(locale: Locale) -> Line:
+    return Line(say(locale, "status.ready"))
+
+
+def _loaded(locale: Locale) -> Line:
+    return Line(say(locale, "status.loaded"))
+
+
+@dataclass(slots=True)
+class Visit:
+    """One visitor's page.
+
+    Attributes:
+        speech: What became of the recording.
+        view: The last run, finished or not; None before the first.
+        line: What the status line says.
+    """
+
+    speech: Speech = field(default_factory=Speech)
+    view: RunView | None = None
+    line: Callable[[Locale], Line] = _ready
+
+    def hears(self, speech: Speech) -> None:
+        """There is another recording, or none any more."""
+        self.speech, self.line = speech, _loaded if speech.usable else _ready
+
+    def begins(self, view: RunView) -> None:
+        """A run begins."""
+        self.view, self.line = view, view.line
+
+
+class Visits:
+    """All visits by session; a visit is forgotten when its page is left. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._visits: dict[str, Visit] = {}
+        self._lock = threading.Lock()
+
+    def of(self, session: str) -> Visit:
+        """The visit of a session; a new one if it is not known."""
+        with self._lock:
+            return self._visits.setdefault(session, Visit())
+
+    def leave(self, session: str) -> None:
+        """The visit is over."""
+        with self._lock:
+            self._visits.pop(session, None)
