@@ -195,10 +195,12 @@ Open = Callable[..., Visit]
 def _visiting(browser: Browser) -> Iterator[Open]:
     contexts = []
 
-    def open_page(address: str, **settings: Any) -> Visit:
+    def open_page(address: str, *, before: str | None = None, **settings: Any) -> Visit:
         settings.setdefault("viewport", {"width": 1360, "height": 900})
         context = browser.new_context(permissions=["microphone"], **settings)
         contexts.append(context)
+        if before is not None:
+            context.add_init_script(before)
         return Visit(context.new_page(), address)
 
     try:
@@ -210,7 +212,10 @@ def _visiting(browser: Browser) -> Iterator[Open]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Open]:
-    """Open an address as a new visitor; keyword arguments go to the browser context."""
+    """Open an address as a new visitor.
+
+    ``before`` is a script that runs before those of the page; other keyword arguments go to the browser context.
+    """
     with _visiting(browser) as open_page:
         yield open_page
 

@@ -61,7 +61,7 @@ def test_stop_cancels_and_the_next_caption_runs(visit: Open, fake_page: str) -> 
 def test_chinese_captions_and_half_characters(visit: Open, fake_page: str) -> None:
     page = visit(fake_page)
     page.example()
-    page.page.get_by_label("中文", exact=True).check()
+    page.page.locator("#language").get_by_label("中文").check()
     page.caption()
     page.finished()
     assert page.page.locator("#caption-text textarea").input_value() == "说话人声音低沉，忧伤。"
