@@ -193,12 +193,12 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, visits: Visits) -
             visit.line = partial(error_line, error=error)
             yield _values(Shown(status=status_html(visit.line(spoken))), running=False)
             return
-        view = RunView(spoken)
-        visit.begins(view)
+        visit.view = view = RunView(spoken)
         yield _values(Shown(strip=view.strip.state(), caption=""), running=True)
         for update in runs.caption(session, utterance, options):
             if update.error is not None and not isinstance(update.error, UgsdError):
                 _log.error("a caption failed", exc_info=update.error)
+            visit.shows(view)
             yield _values(view.feed(update), running=True)
         yield _values(Shown(), running=False)
 

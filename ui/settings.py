@@ -31,7 +31,7 @@ __all__ = [
 
 #: What can set a gate's threshold.
 LIMITS = ("budget", "promise", "own", "tau")
-#: The verifier's weight in a fused verdict, in percent; a negative one leaves it to calibration.
+#: The verifier's weight in a fused verdict; a negative one leaves it to calibration.
 FUSIONS = (-1.0, *(share / 100 for share in range(0, 101, 10)))
 #: In the menu's order, plain ones first; each part of a joined name must be known to the engine.
 _GATES = (
@@ -62,7 +62,7 @@ def limit_choices() -> list[tuple[Any, str]]:
 
 
 def gate_choices() -> list[tuple[Any, str]]:
-    """Gates."""
+    """Gates that the engine has."""
     return _choices("gate", [name for name in _GATES if all(part in GATES for part in name.split("+"))])
 
 

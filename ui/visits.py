@@ -40,8 +40,8 @@ class Visit:
         """There is another recording, or none any more."""
         self.speech, self.line = speech, _loaded if speech.usable else _ready
 
-    def begins(self, view: RunView) -> None:
-        """A run begins."""
+    def shows(self, view: RunView) -> None:
+        """A run has news; they stand on the page from now on."""
         self.view, self.line = view, view.line
 
 

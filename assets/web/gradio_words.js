@@ -1,6 +1,7 @@
 // Puts into the page's language what Gradio leaves in English, or does not say again when the language changes: names
 // of icons and number boxes, and the words of the recorder. They stand in the tables as Gradio has them, under
-// "gradio.…"; what is found in one language is put into the other. In scope: props (words); and words.js.
+// "gradio.…"; what is found in one language is put into the other. Groups get their names too.
+// In scope: props (words); and words.js.
 const NAMES = ["aria-label", "title"];
 const TALKING = "button, select, title"; // whose text is Gradio's; what we draw ourselves is inside .html-container
 
@@ -35,6 +36,13 @@ function retell(node) {
   if (after !== before) node.data = node.data.replace(before, after);
 }
 
+// A group of radio buttons has a title, but no name that a screen reader would find.
+function nameGroup(node) {
+  const group = node.closest("fieldset");
+  const title = group?.querySelector("[data-testid=block-info]")?.textContent.trim();
+  if (title && group.getAttribute("aria-label") !== title) group.setAttribute("aria-label", title);
+}
+
 const ours = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest(".html-container");
 
 function dress(root) {
@@ -43,15 +51,19 @@ function dress(root) {
   for (let node = root; node; node = walker.nextNode()) {
     if (node.nodeType === Node.TEXT_NODE) retell(node);
     else if (node.nodeType === Node.ELEMENT_NODE) rename(node);
+    if (node.nodeName === "FIELDSET") nameGroup(node);
   }
 }
 
 new MutationObserver((records) => {
   for (const { type, target, addedNodes } of records) {
+    if (ours(target)) continue;
     if (type === "childList") addedNodes.forEach(dress);
-    else if (ours(target)) continue;
     else if (type === "attributes") rename(target);
-    else retell(target);
+    else {
+      retell(target);
+      if (target.parentElement) nameGroup(target.parentElement);
+    }
   }
 }).observe(document.body, {
   subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: NAMES,

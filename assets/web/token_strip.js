@@ -39,6 +39,7 @@ function relabel() {
     button.title = `${say(`state.${state}.means`)} ${say("strip.alone")}`;
   }
   for (const cell of cells) cell.drawn = null;
+  note.textContent = ""; // told again when the chips are drawn
   askers.relabel();
   player.relabel();
   schedule();

@@ -89,6 +89,7 @@ def test_a_chinese_browser_is_shown_a_chinese_page(visit: Open, fake_page: str) 
     spoken(page)
     assert page.page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.page.locator("#locale").get_by_label("中文").is_checked()
+    assert page.page.get_by_role("group", name="页面语言").get_attribute("id") == "locale"
     assert page.page.locator("#run").inner_text() == "生成描述"
     assert page.page.locator("#mode label").all_inner_texts() == ["UGSD 协同", "仅本机", "仅云端"]
     assert page.page.locator("#preset input").input_value() == "默认（校准门控）"
@@ -149,6 +150,7 @@ def test_the_switch_turns_a_finished_run_and_all_else_without_a_reload(visit: Op
     assert english_left(page) == []
     assert page.page.locator("#caption-text textarea").input_value().endswith("sorrowful.")
     assert page.page.locator("#language").get_by_label("English").is_checked(), "the caption's language is another"
+    assert page.page.get_by_role("group", name="页面语言").get_attribute("id") == "locale"
     switch(page, "English")
     assert page.status() == status and chinese_left(page) == []
     assert page.page.evaluate("window.stayed") and page.complaints == [] and outside(page.requests) == []
@@ -171,6 +173,7 @@ def test_a_run_goes_on_in_the_language_that_is_chosen_while_it_runs(visit: Open,
     switch(page, "中文")
     assert page.finished().startswith("完成：")
     assert "录音完整" in page.page.locator("#waterfall").inner_text()
+    assert english_left(page) == []
 
 
 def test_a_bad_file_is_told_in_the_language_of_the_page(visit: Open, fake_page: str, tmp_path: Path) -> None:

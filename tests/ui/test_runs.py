@@ -200,7 +200,7 @@ def test_a_visit_says_what_was_last_of_recording_and_run() -> None:
     assert "press Caption" in visit.line("en").text and visit.line("zh").text.startswith("请录制")
     visit.hears(Speech(duration_s=2.0))
     assert visit.line("zh").text == "就绪，请按“生成描述”。"
-    visit.begins(finished("en"))
+    visit.shows(finished("en"))
     assert visit.line("zh").text.startswith("完成")
     visit.hears(Speech())
     assert visit.line("zh").text.startswith("请录制") and visit.view is not None
