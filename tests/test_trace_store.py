@@ -34,6 +34,13 @@ def test_another_run_has_another_name_and_the_list_tells_them_apart(tmp_path: Pa
     assert "声音" in {entry.caption for entry in listed}
 
 
+def test_a_list_can_be_cut_and_a_name_looked_up(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path)
+    names = [store.keep(StreamBuilder("edge").kept(text, END).finish()) for text in ("a", "b", "c")]
+    assert len(store.listed(2)) == 2 and len(store.listed()) == 3
+    assert names[0] in store and "0123456789ab" not in store and "../x" not in store
+
+
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "0123456789ab/..", "ABCDEF012345", "0123"])
 def test_a_name_is_never_a_path(name: str, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="names no trace"):

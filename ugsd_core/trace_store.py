@@ -113,11 +113,21 @@ class TraceStore:
             raise TraceError(f"the trace {name} is not kept here; import its file, or ask whoever sent the link for it")
         return read_trace(path)
 
-    def listed(self) -> list[KeptTrace]:
-        """All traces that can be read, the newest first."""
+    def __contains__(self, name: object) -> bool:
+        """Whether a run of this name is kept."""
+        return isinstance(name, str) and bool(NAME.fullmatch(name)) and self._path(name).is_file()
+
+    def listed(self, most: int | None = None) -> list[KeptTrace]:
+        """Traces that can be read, the newest first.
+
+        Args:
+            most: No more than these; None lists all.
+        """
         paths = sorted(self.folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
-        found = []
+        found: list[KeptTrace] = []
         for path in paths:
+            if len(found) == most:
+                break
             try:
                 found.append(_kept(path))
             except TraceError:  # what somebody else put there

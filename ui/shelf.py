@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,8 @@ __all__ = ["RUNS_A_VISIT", "Run", "Shelf"]
 RUNS_A_VISIT = 12
 #: Visits that are remembered, should some never say goodbye.
 VISITS = 64
+#: Kept runs in a list, the newest; older ones are found by their names.
+KEPT_LISTED = 30
 
 Origin = Literal["visit", "kept", "tour", "file"]
 
@@ -70,7 +73,7 @@ class Shelf:
 
     def __init__(self, store: TraceStore, tour: Path) -> None:
         self.store = store
-        self._tour = tour
+        self.tour_folder = tour
         self._visits: OrderedDict[str, OrderedDict[str, Run]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -102,9 +105,12 @@ class Shelf:
         """Read a trace file that a visitor brought.
 
         Raises:
-            TraceError: If it is no trace, or no run.
+            TraceError: If it is no trace, or no run; it names the file and not where it lies here.
         """
-        return self.put(session, read_trace(path, allow_cut=True), origin="file")
+        try:
+            return self.put(session, read_trace(path, allow_cut=True), origin="file")
+        except TraceError as error:
+            raise TraceError(str(error).replace(str(path), Path(path).name)) from error
 
     def keep(self, session: str, name: str) -> str:
         """Keep a run on disk, so that its name can be linked to.
@@ -113,6 +119,10 @@ class Shelf:
             TraceError: If there is no such run, or it can't be written.
         """
         return self.store.keep(self.find(session, name).events)
+
+    def is_kept(self, name: str) -> bool:
+        """Whether a name can be linked to."""
+        return name in self.store or any(run.name == name for run in self.tour())
 
     def listed(self, session: str) -> list[Run]:
         """All runs a visitor can choose from: the visit's, newest first, then the tour's, then those that are kept."""
@@ -140,15 +150,21 @@ class Shelf:
 
     def tour(self) -> list[Run]:
         """The recorded runs that come with the program, in the order of their files' names."""
-        return [_run(read_trace(path), "tour") for path in sorted(self._tour.glob("*.jsonl"))]
+        return [_recorded(path) for path in sorted(self.tour_folder.glob("*.jsonl"))]
 
     def _kept(self) -> list[Run]:
-        return [_run(self.store.load(entry.name), "kept") for entry in self.store.listed()]
+        return [_run(self.store.load(entry.name), "kept") for entry in self.store.listed(KEPT_LISTED)]
 
     def leave(self, session: str) -> None:
         """The visit is over."""
         with self._lock:
             self._visits.pop(session, None)
+
+
+@lru_cache(maxsize=32)
+def _recorded(path: Path) -> Run:
+    """A run that comes with the program, read once."""
+    return _run(read_trace(path), "tour")
 
 
 def _run(events: Sequence[Event], origin: Origin, samples: NDArray[np.float32] | None = None) -> Run:
