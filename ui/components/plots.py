@@ -17,6 +17,7 @@ from ugsd_core.messages import COMMITTED_STATES
 from ugsd_core.result import CaptionResult
 from ui.components.figures import Timeline
 from ui.language import Locale, say
+from ui.theme import UI_FACE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -49,15 +50,20 @@ def _figure(x: str, y: str, *, height: int = HEIGHT, **layout: Any) -> Figure:
         margin={"l": 56, "r": 12, "t": 12, "b": 44},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"size": 12},
+        # The page's own face, so that plotly measures what is shown.
+        font={"size": 12, "family": ", ".join(UI_FACE)},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"namelength": -1},
         bargap=0.15,
         **layout,
     )
-    figure.update_xaxes(title=x, zeroline=False)
-    figure.update_yaxes(title=y, zeroline=False, rangemode="tozero")
+    figure.update_xaxes(title=_title(x), zeroline=False)
+    figure.update_yaxes(title=_title(y), zeroline=False, rangemode="tozero")
     return figure
+
+
+def _title(text: str) -> dict[str, Any]:
+    return {"text": text, "font": {"size": 12}}
 
 
 def _bar(figure: Figure, **settings: Any) -> None:
@@ -114,7 +120,12 @@ def entropy_histogram(result: CaptionResult, locale: Locale) -> Figure:
         _bar(figure, x=edges[:-1] + BIN_NATS / 2, y=counts, name=say(locale, key), color=color, shape=shape)
     tau = _entropy_threshold(result)
     if tau is not None:
-        figure.add_vline(x=tau, line={"dash": "dash", "color": GREY}, annotation_text=f"τ = {tau:g}")
+        figure.add_vline(
+            x=tau,
+            line={"dash": "dash", "color": GREY},
+            annotation={"text": f"τ = {tau:g}"},
+            annotation_position="top left",
+        )
     return figure
 
 
@@ -158,7 +169,7 @@ def time_plot(timeline: Timeline, locale: Locale) -> Figure:
                 if part == kind:
                     base.append(at)
                     length.append(took)
-                    labels.append(row.label)
+                    labels.append(row.name(locale))
                 at += took
         if length:
             _bar(
@@ -172,7 +183,7 @@ def time_plot(timeline: Timeline, locale: Locale) -> Figure:
                 color=color,
                 shape=shape,
             )
-    figure.update_yaxes(type="category", categoryarray=[row.label for row in rows], autorange="reversed")
+    figure.update_yaxes(type="category", categoryarray=[row.name(locale) for row in rows], autorange="reversed")
     return figure
 
 
@@ -214,7 +225,12 @@ def sound_plot(samples: NDArray[np.float32], locale: Locale, pitch: tuple[Any, A
             hovertemplate="%{y:.0f} Hz<extra></extra>",
         )
         figure.update_layout(
-            yaxis2={"title": say(locale, "plot.hz"), "overlaying": "y", "side": "right", "showgrid": False},
+            yaxis2={
+                "title": _title(say(locale, "plot.hz")),
+                "overlaying": "y",
+                "side": "right",
+                "showgrid": False,
+            },
             margin={"r": 56},
         )
     return figure
@@ -246,9 +262,11 @@ def bytes_plot(result: CaptionResult, locale: Locale) -> Figure:
     figure = _figure(say(locale, "plot.bytes"), "", height=90 + 32 * len(rows), showlegend=False)
     for name, size, color, shape in rows:
         _bar(
-            figure, x=[size], y=[name], orientation="h", text=[f"{size:,} B"], textposition="auto", name=name,
+            figure, x=[size], y=[name], orientation="h", text=[f"{size:,} B"], textposition="outside", name=name,
             hovertemplate="%{y}: %{x:,} B<extra></extra>", color=color, shape=shape,
         )  # fmt: skip
-    figure.update_xaxes(type="log", rangemode="normal")
+    sizes = [max(size, 1) for _, size, _, _ in rows]
+    room = 0.25 * max(1.0, np.log10(max(sizes) / min(sizes)))  # for the figures behind the bars
+    figure.update_xaxes(type="log", dtick=1, range=[np.log10(min(sizes)) - 0.5, np.log10(max(sizes)) + room])
     figure.update_yaxes(autorange="reversed", automargin=True)
     return figure
