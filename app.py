@@ -36,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--share", choices=("on", "off"), default="off", help="a public link through Gradio's tunnel (off)"
     )
+    parser.add_argument("--no-models", action="store_true", help="only look at recorded runs; starts at once")
+    parser.add_argument("--traces", metavar="FOLDER", type=Path, help="where kept runs go (~/.local/share/ugsd/traces)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -51,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         port = find_port(args.host, args.port)
 
-        def load() -> Engine:
+        def load() -> Engine | None:
+            if args.no_models:
+                return None
             print(
                 "Loading the models …" if args.verifier else "Starting the verifier and loading the models …",
                 flush=True,
@@ -64,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args.edge, verifier=args.verifier, verifier_args=verifier_args, device=args.device, dtype=args.dtype
             )
 
-        return serve(load, args.host, port, share=args.share == "on", browser=not args.no_browser)
+        browser = not args.no_browser
+        return serve(load, args.host, port, share=args.share == "on", browser=browser, traces=args.traces)
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
         return 2
@@ -72,8 +77,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = False, browser: bool = False) -> int:
-    """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind."""
+def serve(
+    load: Callable[[], Engine | None],
+    host: str,
+    port: int,
+    *,
+    share: bool = False,
+    browser: bool = False,
+    traces: Path | None = None,
+) -> int:
+    """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
+
+    Args:
+        load: Gives the engine, or None for a page without models.
+        traces: See `ui.page.build_page`.
+    """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -89,7 +107,7 @@ def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = Fal
                 return 0
             from ui.page import build_page, launch_settings
 
-            page = build_page(engine, upload_folder=Path(uploads))
+            page = build_page(engine, upload_folder=Path(uploads), traces=traces)
             page.queue(api_open=False)
             _, address, public = page.launch(
                 server_name=host, server_port=port, share=share, inbrowser=browser, prevent_thread_lock=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,38 @@ from ui.controls import language_and_mode, setting_controls, wire_controls
 from ui.language import Locale, label
 from ui.runs import Runs
 from ui.settings import Settings
+from ui.shelf import Shelf
 from ui.speech import Recordings, describe
 from ui.view import RunView, Shown, error_line, figures, status_html
 from ui.visits import Visit, Visits
 
-__all__ = ["build_caption_tab"]
+__all__ = ["CaptionTab", "build_caption_tab"]
 
 _log = logging.getLogger("ugsd.page")
 _SHOW_RESULT = "() => { if (innerWidth <= 760) document.querySelector('#result-card').scrollIntoView(); }"
 _STATUS = '<p class="status" role="status" aria-live="polite">${value}</p>'
 
 
-def build_caption_tab(runs: Runs, clips: list[ExampleClip], recordings: Recordings, locale: gr.Radio) -> None:
+@dataclass(frozen=True, slots=True)
+class CaptionTab:
+    """What other tabs take from this one.
+
+    Attributes:
+        recording: The recording, and whether only its first 30 s are wanted.
+        settings: The controls in the order of `Settings`.
+    """
+
+    recording: list[Any]
+    settings: list[Any]
+
+
+def build_caption_tab(
+    runs: Runs, shelf: Shelf, visits: Visits, clips: list[ExampleClip], recordings: Recordings, locale: gr.Radio
+) -> CaptionTab:
     """Put the tab's cards into the open Blocks and wire them up.
 
     Args:
+        shelf: Where whole runs are put.
         locale: The switch of the page's language.
     """
     nothing = figures("en")
@@ -61,7 +79,7 @@ def build_caption_tab(runs: Runs, clips: list[ExampleClip], recordings: Recordin
             with gr.Accordion(label("result.help"), open=False, elem_id="help"):
                 gr.Markdown(label("help"))
         with gr.Column(elem_id="side", min_width=0):
-            with gr.Column(elem_id="inspector-card", elem_classes="card", min_width=0):
+            with gr.Column(elem_id="inspector-card", elem_classes="card inspector-card", min_width=0):
                 inspector("caption", elem_id="inspector")
             with gr.Column(elem_id="figures-card", elem_classes="card", min_width=0):
                 numbers = _html(nothing["tables"], "tables")
@@ -69,19 +87,12 @@ def build_caption_tab(runs: Runs, clips: list[ExampleClip], recordings: Recordin
 
     settings = [language, mode, *controls]
     drawn = [tiles, bars, numbers, ledger]
-    visits = Visits()
     _wire_speech(audio, notice, first_30, taken, run, status, locale, recordings, visits)
     wire_controls(controls, settings, note, locale, runs)
-    _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, visits)
+    _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
-    def leave(request: gr.Request) -> None:
-        session = request.session_hash or ""
-        runs.stop(session)
-        recordings.leave(session)
-        visits.leave(session)
-
-    gr.context.Context.root_block.unload(leave)  # type: ignore[union-attr]
+    return CaptionTab([audio, taken], settings)
 
 
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,8 +181,8 @@ def _wire_speech(
     gr.on([audio.start_recording, audio.clear], gone, locale, outputs, **_QUIET)
 
 
-def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, visits: Visits) -> None:
-    """Caption a recording.
+def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, visits: Visits) -> None:
+    """Caption a recording; a whole run is put on the shelf.
 
     Args:
         inputs: The recording, whether its first 30 s are wanted, the page's language, and the settings.
@@ -200,6 +211,8 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, visits: Visits) -
                 _log.error("a caption failed", exc_info=update.error)
             visit.shows(view)
             yield _values(view.feed(update), running=True)
+        if view.finished:
+            visit.latest = shelf.put(session, view.events, utterance.samples).name
         yield _values(Shown(), running=False)
 
     def cancel(request: gr.Request) -> None:

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from typing import Any
 from uuid import uuid4
 
 import gradio as gr
 
-from ugsd_core.audio import Utterance, load_utterance
-from ugsd_core.errors import AudioError, UgsdError
+from ugsd_core.audio import load_utterance
+from ugsd_core.errors import UgsdError
 from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import Event, Mode
-from ugsd_core.options import DecodingOptions
 from ugsd_core.result import CaptionResult, caption_result
 from ui.components.figures import size
-from ui.components.token_strip import StripBuilder, frames, token_strip
+from ui.components.token_strip import StripBuilder, empty_strip, frames, token_strip
 from ui.components.word_diff import word_diff
-from ui.language import Locale, label, say
+from ui.language import Locale, label, listed, say
 from ui.runs import Runs, Update
+from ui.settings import Settings
 from ui.shelf import Shelf
+from ui.view import error_line, status_html
+from ui.visits import Visit, Visits
+from ui.wording import Line, queue_line
 
-__all__ = ["ORDER", "Column", "build_compare_tab", "comparison"]
+__all__ = ["ORDER", "Column", "CompareTab", "build_compare_tab", "comparison"]
 
+_SAID = '<p class="status" role="status" aria-live="polite">${value}</p>'
 _log = logging.getLogger("ugsd.page")
 #: The order of the columns, and that in which they are written.
 ORDER: tuple[Mode, ...] = ("edge", "ugsd", "cloud")
@@ -74,7 +79,7 @@ def _milliseconds(seconds: float | None) -> str:
 
 def _emotion(result: CaptionResult, locale: Locale) -> str:
     found = emotions_in(result.caption, result.language)
-    return "–" if not found else ", ".join(say(locale, f"label.{name}") for name in found)
+    return listed(locale, [say(locale, f"label.{name}") for name in found]) or "–"
 
 
 #: Rows of the table: key of the name, and how the figure is told.
@@ -89,134 +94,162 @@ _ROWS: tuple[tuple[str, Callable[[CaptionResult, Locale], str]], ...] = (
 )
 
 
-def comparison(results: dict[Mode, CaptionResult | None], locale: Locale) -> str:
+def comparison(results: Mapping[Mode, CaptionResult], locale: Locale) -> str:
     """Captions word against word with the edge's, then the figures; a dash where a run has not ended."""
-    edge = results.get("edge")
     heads = "".join(f'<th scope="col">{escape(say(locale, f"runs.{mode}"))}</th>' for mode in ORDER)
-    rows = []
-    cells = []
-    for mode in ORDER:
-        result = results.get(mode)
-        if result is None:
-            cells.append("<td>–</td>")
-        elif mode == "edge" or edge is None:
-            cells.append(f'<td lang="{result.language}">{escape(result.caption.strip())}</td>')
-        else:
-            cells.append(f'<td lang="{result.language}">{word_diff(edge.caption.strip(), result.caption.strip())}</td>')
-    rows.append(
-        f'<tr class="captions"><th scope="row">{escape(say(locale, "compare.caption"))}</th>{"".join(cells)}</tr>'
-    )
+    rows = [_row("compare.caption", [_caption(results, mode) for mode in ORDER], locale, css="captions")]
     for key, tell in _ROWS:
-        cells = [f"<td>{escape(tell(r, locale)) if (r := results.get(mode)) else '–'}</td>" for mode in ORDER]
-        means = escape(say(locale, f"{key}.means"), quote=True)
-        rows.append(f'<tr><th scope="row" title="{means}">{escape(say(locale, key))}</th>{"".join(cells)}</tr>')
+        cells = [f"<td>{escape(tell(results[mode], locale)) if mode in results else '–'}</td>" for mode in ORDER]
+        rows.append(_row(key, cells, locale))
     means = "".join(f"<li><b>{escape(say(locale, k))}</b>: {escape(say(locale, f'{k}.means'))}</li>" for k, _ in _ROWS)
+    name = escape(say(locale, "compare.table"), quote=True)
     return (
-        f'<div class="scroll"><table class="comparison"><thead><tr><td></td>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table class="comparison">'
+        f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f'<details class="more"><summary>{escape(say(locale, "compare.means"))}</summary><ul>{means}</ul></details>'
     )
 
 
+def _row(key: str, cells: list[str], locale: Locale, *, css: str = "") -> str:
+    return f'<tr class="{css}"><th scope="row">{escape(say(locale, key))}</th>{"".join(cells)}</tr>'
+
+
+def _caption(results: Mapping[Mode, CaptionResult], mode: Mode) -> str:
+    if mode not in results:
+        return "<td>–</td>"
+    edge, result = results.get("edge"), results[mode]
+    text = result.caption.strip()
+    marked = escape(text) if mode == "edge" or edge is None else word_diff(edge.caption.strip(), text)
+    return f'<td lang="{result.language}">{marked}</td>'
+
+
 def build_compare_tab(
-    runs: Runs,
-    shelf: Shelf,
-    locale: gr.Radio,
-    audio: gr.Audio,
-    taken: gr.State,
-    settings: list[Any],
-    options_of: Callable[..., DecodingOptions],
+    runs: Runs, shelf: Shelf, visits: Visits, locale: gr.Radio, recording: list[Any], settings: list[Any]
 ) -> None:
     """Put the tab's cards into the open Blocks and wire them up.
 
     Args:
-        audio, taken: The recording of the caption tab, and whether only its first 30 s are wanted.
-        settings: The caption tab's controls.
-        options_of: From their values to options.
+        locale: The switch of the page's language.
+        recording: The caption tab's recording, and whether only its first 30 s are wanted.
+        settings: Its controls, in the order of `ui.settings.Settings`; only the mode is not taken from them.
     """
-    with gr.Column(elem_classes="card", min_width=0):
+    with gr.Column(elem_id="compare-card", elem_classes="card", min_width=0):
         with gr.Row(elem_classes="actions compare-actions"):
             start = gr.Button(label("compare.start"), variant="primary", elem_id="compare-start", min_width=0)
             stop = gr.Button(
-                label("compare.stop"), variant="stop", interactive=False, elem_id="compare-stop", min_width=0
+                label("control.stop"), variant="stop", interactive=False, elem_id="compare-stop", min_width=0
             )
-        said = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="compare-said")
+        said = _html("compare-said", html_template=_SAID)
         with gr.Row(elem_id="compare-grid", equal_height=False):
-            strips = [_column(mode) for mode in ORDER]
-        table = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="comparison")
-    outputs = [*strips, table, said, start, stop]
+            strips = {mode: _strip(mode) for mode in ORDER}
+        table = _html("comparison")
+    tab = CompareTab(runs, shelf, visits, strips, table, said, start, stop)
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    start.click(
+        tab.compare, [*recording, locale, *settings], tab.outputs, trigger_mode="once", concurrency_limit=16, **quiet
+    )
+    stop.click(tab.cancel, None, None, queue=False, **quiet)
+    locale.change(tab.translated, locale, [said, table], queue=False, **quiet)
+
+
+def _html(elem_id: str, **settings: Any) -> gr.HTML:
+    return gr.HTML("", apply_default_css=False, js_on_load=None, elem_id=elem_id, **settings)
+
+
+def _strip(mode: Mode) -> gr.HTML:
+    """A column: its name, and a strip that takes little room."""
+    with gr.Column(min_width=0):
+        gr.HTML(label(f"runs.{mode}"), html_template="<h2>${value}</h2>", apply_default_css=False, js_on_load=None)
+        return token_strip(f"compare-{mode}", elem_id=f"compare-{mode}", elem_classes="compact")
+
+
+#: Values of components, by component; those that are not named stay as they are.
+Values = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTab:
+    """The tab's components, and what they show each visitor."""
+
+    runs: Runs
+    shelf: Shelf
+    visits: Visits
+    strips: dict[Mode, gr.HTML]
+    table: gr.HTML
+    said: gr.HTML
+    start: gr.Button
+    stop: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything that may change."""
+        return [*self.strips.values(), self.table, self.said, self.start, self.stop]
 
     def compare(
-        request: gr.Request, path: str | None, cut: bool, language: Locale, *values: Any
-    ) -> Iterator[list[Any]]:
-        """Caption a recording three times; yields the values of strips, table, line and buttons."""
+        self, request: gr.Request, path: str | None, cut: bool, locale: Locale, *values: Any
+    ) -> Iterator[Values]:
+        """Caption a recording three times, one after the other."""
         session = request.session_hash or ""
+        visit = self.visits.of(session)
+        visit.begins_comparing(locale)
         try:
             if not path:
-                raise AudioError(say(language, "compare.missing"), "missing")
-            options, utterance = options_of(*values), load_utterance(path, first_30_s=cut)
+                yield self._says(visit, _missing, running=False)
+                return
+            options, utterance = Settings(*values).options(), load_utterance(path, first_30_s=cut)
         except UgsdError as error:
-            yield _shown(line=_line(str(error), "bad"), running=False)
+            yield self._says(visit, partial(error_line, error=error), running=False)
             return
-        columns: dict[Mode, Column] = {}
+        empty = {self.table: "", **{strip: empty_strip() for strip in self.strips.values()}}
+        yield empty | self._says(visit, partial(_writing, ORDER[0]), running=True)
+        column = Column()
         for mode in ORDER:
-            columns[mode] = column = Column()
-            line = _line(say(language, "compare.writing", mode=say(language, f"runs.{mode}")))
-            for strip in _write(runs, session, utterance, options.changed(mode=mode), column):
-                yield _shown({mode: strip}, line=line, running=True)
-            if column.error is not None or column.stopped:
+            column = Column()
+            yield self._says(visit, partial(_writing, mode), running=True)
+            for update in self.runs.caption(session, utterance, options.changed(mode=mode)):
+                waits = {} if update.ahead is None else self._says(visit, partial(queue_line, ahead=update.ahead))
+                yield {self.strips[mode]: column.feed(update), **waits}
+            if column.error is not None and not isinstance(column.error, UgsdError):
+                _log.error("a comparison failed", exc_info=column.error)
+            if column.result is None:
                 break
-            shelf.put(session, column.events, utterance.samples)
-            results = {name: one.result for name, one in columns.items()}
-            yield _shown(table=comparison(results, language), running=True)
-        yield _shown(line=_ending(columns, language), running=False)
+            self.shelf.put(session, column.events, utterance.samples)
+            visit.compared[mode] = column.result
+            yield {self.table: comparison(visit.compared, visit.locale)}
+        yield self._says(visit, partial(_ending, column), running=False)
 
-    def cancel(request: gr.Request) -> None:
-        runs.stop(request.session_hash or "")
+    def cancel(self, request: gr.Request) -> None:
+        """Stop the run that is being written, and those after it."""
+        self.runs.stop(request.session_hash or "")
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(compare, [audio, taken, locale, *settings], outputs, trigger_mode="once", concurrency_limit=16, **quiet)
-    stop.click(cancel, None, None, queue=False, **quiet)
+    def translated(self, locale: Locale, request: gr.Request) -> Values:
+        """The page speaks another language."""
+        visit = self.visits.of(request.session_hash or "")
+        visit.locale = locale
+        if visit.compare_line is None:
+            return {self.said: gr.skip()}
+        table = comparison(visit.compared, locale) if visit.compared else ""
+        return {self.said: status_html(visit.compare_line(locale)), self.table: table}
 
-
-def _write(
-    runs: Runs, session: str, utterance: Utterance, options: DecodingOptions, column: Column
-) -> Iterator[dict[str, Any]]:
-    for update in runs.caption(session, utterance, options):
-        yield column.feed(update)
-
-
-def _ending(columns: dict[Mode, Column], locale: Locale) -> str:
-    """What the line says at the end."""
-    error = next((column.error for column in columns.values() if column.error is not None), None)
-    if error is not None:
-        if not isinstance(error, UgsdError):
-            _log.error("a comparison failed", exc_info=error)
-            return _line(say(locale, "compare.failed"), "bad")
-        return _line(str(error), "bad")
-    if any(column.stopped for column in columns.values()):
-        return _line(say(locale, "compare.stopped"), "warn")
-    return _line(say(locale, "compare.done"), "calm")
+    def _says(self, visit: Visit, line: Callable[[Locale], Line], *, running: bool | None = None) -> Values:
+        """Values of line and buttons; the line can be said again in another language."""
+        visit.compare_line = line
+        found: Values = {self.said: status_html(line(visit.locale))}
+        if running is not None:
+            found |= {self.start: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
+        return found
 
 
-def _column(mode: Mode) -> gr.HTML:
-    with gr.Column(min_width=0):
-        gr.Markdown(label(f"runs.{mode}"), elem_classes="column-name")
-        return token_strip(f"compare-{mode}", elem_id=f"compare-{mode}")
+def _missing(locale: Locale) -> Line:
+    return Line(say(locale, "compare.missing"), "warn")
 
 
-def _line(text: str, tone: str = "busy") -> str:
-    return f'<p class="status" role="status"><span class="tone {tone}">{escape(text)}</span></p>'
+def _writing(mode: Mode, locale: Locale) -> Line:
+    return Line(say(locale, "compare.writing", mode=say(locale, f"runs.{mode}")), "busy")
 
 
-def _shown(
-    strips: dict[Mode, dict[str, Any]] | None = None,
-    *,
-    table: str | None = None,
-    line: str | None = None,
-    running: bool,
-) -> list[Any]:
-    """Values of the outputs; what is not named stays as it is."""
-    values = [(strips or {}).get(mode, gr.skip()) for mode in ORDER]
-    rest = [gr.skip() if value is None else value for value in (table, line)]
-    return [*values, *rest, gr.update(interactive=not running), gr.update(interactive=running)]
+def _ending(last: Column, locale: Locale) -> Line:
+    """What is said when the last column has ended."""
+    if last.error is not None:
+        return error_line(locale, last.error, cut_short=bool(last.events))
+    return Line(say(locale, "compare.done")) if last.finished else Line(say(locale, "compare.stopped"), "warn")

@@ -1,203 +1,332 @@
-"""The tab *Inspect*: any run again, token by token, with its plots; bring one, take one away, link to one."""
+"""The tab *Inspect*: any run again, token by token, with its plots; bring one, take one away, link to one; the tour."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import gradio as gr
 
 from ugsd_core.errors import TraceError
-from ugsd_core.result import caption_result
-from ugsd_core.trace_store import tokens_csv
-from ugsd_core.traces import write_trace
-from ui.components import plots
-from ui.components.figures import Timeline, ledger_table
 from ui.components.inspector import inspector
-from ui.components.token_strip import empty_strip, frames, strip_state, token_strip
+from ui.components.token_strip import empty_strip, token_strip
+from ui.exports import Exports
 from ui.language import Locale, label, say
+from ui.run_view import PLOTS, RunFigures, about_run, plot_heading, plot_of, run_choices, run_strip
 from ui.shelf import Run, Shelf
-from ui.view import tables
+from ui.tour import Stop, load_tour, stop_text, stop_view, tour_invitation
+from ui.view import error_line, status_html
+from ui.visits import Visits
+from ui.wording import Line
 
-__all__ = ["InspectTab", "build_inspect_tab", "run_choices"]
+__all__ = ["InspectTab", "build_inspect_tab"]
 
-#: The plots in the order of the page, each with its heading ``plot.title.…``.
-PLOTS = ("entropy", "sound", "time", "acceptance", "histogram", "bytes")
+#: The server knows a run's name; the visitor's own address makes a link of it.
+_WHOLE_LINK = "(link) => (link && link.startsWith('?') ? location.origin + location.pathname + link : link)"
+#: So the tab is drawn first: a component that is an output of anything before loses its other properties, and a plot
+#: that was drawn while the tab was hidden does not know its width.
+_DRAWN = """(locale) => new Promise((go) => setTimeout(() => {
+  dispatchEvent(new Event("resize"));
+  go(locale);
+}, 60))"""
+_LINE = '<p class="status" role="status" aria-live="polite">${value}</p>'
+#: Values of components, by component; those that are not named stay as they are.
+Values = dict[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class InspectTab:
-    """What the page needs to wire the tab to the rest.
+def build_inspect_tab(shelf: Shelf, visits: Visits, exports: Exports, locale: gr.Radio) -> InspectTab:
+    """Put the tab's cards into the open Blocks and wire them up; `InspectTab.wire_page` is for whoever has the tabs.
 
-    Attributes:
-        choice: The dropdown of runs.
-        outputs: What `show` gives values for.
-        show: From a run's name, the locale and the session to those values.
+    Args:
+        locale: The switch of the page's language.
     """
-
-    choice: gr.Dropdown
-    outputs: list[Any]
-    show: Callable[[str | None, Locale, str], list[Any]]
-
-
-def run_choices(shelf: Shelf, session: str, locale: Locale) -> list[tuple[str, str]]:
-    """Names of the runs with what a person chooses them by."""
-    found = []
-    for run in shelf.listed(session):
-        caption = run.caption or say(locale, "runs.unfinished")
-        short = caption if len(caption) <= 60 else caption[:59] + "…"
-        found.append(
-            (f"{say(locale, f'runs.{run.origin}')} · {say(locale, f'runs.{run.start.mode}')} · {short}", run.name)
-        )
-    return found
-
-
-def build_inspect_tab(shelf: Shelf, locale: gr.Radio) -> InspectTab:
-    """Put the tab's cards into the open Blocks and wire them up."""
-    with gr.Row(elem_id="inspect-grid", elem_classes="three", equal_height=False):
-        with gr.Column(elem_classes="card", min_width=0):
-            choice, keep, link, bring, take, table, said = _runs()
-        with gr.Column(elem_classes="card", min_width=0):
-            about = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="run-about")
-            strip = token_strip("inspect", elem_id="inspect-strip")
-            drawn = _plots()
-        with gr.Column(elem_classes="side", min_width=0):
+    with gr.Row(elem_id="inspect-grid", equal_height=False):
+        with gr.Column(elem_classes="stack", min_width=0):
+            with gr.Column(elem_id="tour-card", elem_classes="card", min_width=0):
+                tour = _tour()
+            with gr.Column(elem_id="runs-card", elem_classes="card", min_width=0):
+                runs = _runs()
+        with gr.Column(elem_classes="stack", min_width=0):
+            with gr.Column(elem_id="run-card", elem_classes="card", min_width=0):
+                about = _html("run-about")
+                strip = token_strip("inspect", elem_id="inspect-strip")
+            plots = {name: _plot(name) for name in PLOTS}
+        with gr.Column(elem_classes="stack", min_width=0):
             with gr.Column(elem_classes="card inspector-card", min_width=0):
                 inspector("inspect", elem_id="inspect-inspector")
             with gr.Column(elem_classes="card", min_width=0):
-                figures = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="inspect-tables")
-
-    exports = Exports()
-    outputs = [about, strip, figures, *drawn, take, table, keep, link, said]
-
-    def show(name: str | None, language: Locale, session: str) -> list[Any]:
-        """Values of all outputs for a run; its absence is a sentence, never an exception."""
-        if not name:
-            return _nothing(say(language, "runs.choose"))
-        try:
-            run = shelf.find(session, name)
-        except TraceError as error:
-            return _nothing(f'<p class="message bad" role="alert">{escape(str(error))}</p>', plain=False)
-        return [*_values(run, language), *exports.of(run), gr.update(interactive=run.origin != "kept"), _link(run), ""]
-
-    def chosen(name: str | None, language: Locale, request: gr.Request) -> list[Any]:
-        return show(name, language, request.session_hash or "")
-
-    def brought(path: str, language: Locale, request: gr.Request) -> tuple[Any, str]:
-        session = request.session_hash or ""
-        try:
-            run = shelf.add_file(session, path)
-        except TraceError as error:
-            return gr.update(), f'<p class="message bad" role="alert">{escape(str(error))}</p>'
-        return gr.update(choices=run_choices(shelf, session, language), value=run.name), ""
-
-    def kept(name: str | None, language: Locale, request: gr.Request) -> tuple[Any, str]:
-        session = request.session_hash or ""
-        try:
-            found = shelf.keep(session, name or "")
-        except TraceError as error:
-            return gr.update(), f'<p class="message bad" role="alert">{escape(str(error))}</p>'
-        return gr.update(
-            value=f"?trace={found}", visible=True
-        ), f'<p class="soft">{escape(say(language, "runs.linked"))}</p>'
-
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    choice.change(chosen, [choice, locale], outputs, **quiet)
-    bring.upload(brought, [bring, locale], [choice, said], **quiet)
-    # The server knows the name; the visitor's own address makes a link of it.
-    keep.click(kept, [choice, locale], [link, said], **quiet).then(None, link, link, js=_WHOLE_LINK, **quiet)
-    return InspectTab(choice, outputs, show)
+                figures = _html("inspect-tables")
+    stops = load_tour(shelf.tour_folder)
+    tab = InspectTab(shelf, visits, exports, stops, locale, about, strip, figures, plots, **tour, **runs)
+    tab.wire()
+    return tab
 
 
-_WHOLE_LINK = "(name) => (name && name.startsWith('?') ? location.origin + location.pathname + name : name)"
+# ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _runs() -> tuple[Any, ...]:
+def _html(elem_id: str, **settings: Any) -> gr.HTML:
+    """Markup that will be made here."""
+    return gr.HTML("", apply_default_css=False, js_on_load=None, elem_id=elem_id, **settings)
+
+
+def _button(key: str, elem_id: str, **settings: Any) -> gr.Button:
+    return gr.Button(label(key), size="sm", elem_id=elem_id, min_width=0, **settings)
+
+
+def _tour() -> dict[str, Any]:
+    text = _html("tour-text")
+    with gr.Row(elem_classes="actions"):
+        return {
+            "tour": text,
+            "start": _button("tour.start", "tour-start", variant="primary"),
+            "back": _button("tour.back", "tour-back", visible=False),
+            "on": _button("tour.next", "tour-next", variant="primary", visible=False),
+            "end": _button("tour.end", "tour-end", visible=False),
+        }
+
+
+def _runs() -> dict[str, Any]:
     choice = gr.Dropdown([], label=label("runs.label"), elem_id="run-choice", filterable=False)
     with gr.Row(elem_classes="actions"):
         bring = gr.UploadButton(label("runs.bring"), file_types=[".jsonl"], size="sm", elem_id="run-bring", min_width=0)
-        keep = gr.Button(label("runs.keep"), size="sm", interactive=False, elem_id="run-keep", min_width=0)
+        keep = _button("runs.keep", "run-keep", interactive=False)
+    said = _html("run-said", html_template=_LINE)
     link = gr.Textbox(label=label("runs.link"), buttons=["copy"], visible=False, interactive=False, elem_id="run-link")
     with gr.Row(elem_classes="actions"):
         take = gr.DownloadButton(label("runs.take"), size="sm", interactive=False, elem_id="run-take", min_width=0)
         table = gr.DownloadButton(label("runs.table"), size="sm", interactive=False, elem_id="run-table", min_width=0)
-    said = gr.HTML("", apply_default_css=False, js_on_load=None, elem_id="run-said")
-    return choice, keep, link, bring, take, table, said
+    return {"choice": choice, "bring": bring, "keep": keep, "said": said, "link": link, "take": take, "table": table}
 
 
-def _plots() -> list[Any]:
-    """A heading and a plot each."""
-    found: list[Any] = []
-    for name in PLOTS:
-        found.append(gr.HTML("", apply_default_css=False, js_on_load=None))
-        found.append(gr.Plot(show_label=False, container=False, visible=False, elem_id=f"plot-{name}"))
-    return found
+def _plot(name: str) -> tuple[gr.HTML, gr.Plot]:
+    """A card with heading and plot."""
+    with gr.Column(elem_classes="card", min_width=0):
+        heading = _html(f"plot-{name}-title")
+        return heading, gr.Plot(show_label=False, container=False, visible=False, elem_id=f"plot-{name}")
 
 
-class Exports:
-    """The files that a run can be taken away as, in a folder that goes with the program."""
-
-    def of(self, run: Run) -> tuple[Any, Any]:
-        """Updates of the two download buttons: the trace, and the table of tokens."""
-        folder = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / f"run-{uuid4().hex}"
-        folder.mkdir(parents=True)
-        trace, table = folder / f"{run.name}.jsonl", folder / f"{run.name}.csv"
-        write_trace(trace, run.events)
-        table.write_text(tokens_csv(caption_result(run.events).tokens), encoding="utf-8", newline="")
-        return gr.update(value=str(trace), interactive=True), gr.update(value=str(table), interactive=True)
+# ── What they do ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _link(run: Run) -> Any:
-    return gr.update(value=f"?trace={run.name}" if run.origin == "kept" else "", visible=run.origin == "kept")
+@dataclass(frozen=True, slots=True)
+class InspectTab:
+    """The tab's components, and what they show each visitor. Which run that is, `ui.visits.Visit` remembers."""
 
+    shelf: Shelf
+    visits: Visits
+    exports: Exports
+    stops: tuple[Stop, ...]
+    locale: gr.Radio
+    about: gr.HTML
+    strip: gr.HTML
+    figures: gr.HTML
+    plots: dict[str, tuple[gr.HTML, gr.Plot]]
+    tour: gr.HTML
+    start: gr.Button
+    back: gr.Button
+    on: gr.Button
+    end: gr.Button
+    choice: gr.Dropdown
+    bring: gr.UploadButton
+    keep: gr.Button
+    said: gr.HTML
+    link: gr.Textbox
+    take: gr.DownloadButton
+    table: gr.DownloadButton
 
-def _nothing(text: str, *, plain: bool = True) -> list[Any]:
-    """Values of all outputs where there is no run."""
-    about = f'<p class="soft">{escape(text)}</p>' if plain else text
-    hidden = [value for _ in PLOTS for value in ("", gr.update(value=None, visible=False))]
-    off = gr.update(interactive=False)
-    return [about, empty_strip(), "", *hidden, off, off, off, gr.update(visible=False), ""]
+    @property
+    def outputs(self) -> list[Any]:
+        """Everything that `show` may change."""
+        plots = [part for pair in self.plots.values() for part in pair]
+        runs = [self.choice, self.keep, self.said, self.link, self.take, self.table]
+        return [
+            self.about,
+            self.strip,
+            self.figures,
+            *plots,
+            self.tour,
+            self.start,
+            self.back,
+            self.on,
+            self.end,
+            *runs,
+        ]
 
+    # Wiring
 
-def _values(run: Run, locale: Locale) -> list[Any]:
-    """About, strip, figures, and the plots with their headings."""
-    result, timeline = caption_result(run.events), Timeline()
-    for event in run.events:
-        timeline.feed(event)
-    strip = strip_state(run.events, run.name)
-    strip["live"] = False
-    strip["frames"] = frames(run.events)
-    drawn = {
-        "entropy": plots.entropy_plot(result, locale),
-        "time": plots.time_plot(timeline, locale),
-        "acceptance": plots.acceptance_plot(result, locale) if result.counts["escalations"] else None,
-        "histogram": plots.entropy_histogram(result, locale),
-        "bytes": plots.bytes_plot(result, locale),
-        "sound": None if run.samples is None else plots.sound_plot(run.samples, locale, plots.pitch_track(run.samples)),
-    }
-    if result.mode == "cloud":
-        drawn["entropy"] = drawn["histogram"] = None
-    shown: list[Any] = []
-    for name in PLOTS:
-        heading = f"<h2>{escape(say(locale, f'plot.title.{name}'))}</h2>"
-        missing = "" if drawn[name] is not None else f'<p class="soft">{escape(say(locale, f"plot.none.{name}"))}</p>'
-        shown += [heading + missing, gr.update(value=drawn[name], visible=drawn[name] is not None)]
-    return [_about(run, locale), strip, tables(result) + ledger_table(result), *shown]
+    def wire(self) -> None:
+        """Connect what happens in the tab."""
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        choices = ((self.choice.input, self.chosen, [self.choice]), (self.bring.upload, self.brought, [self.bring]))
+        steps = ((self.start, self.tour_starts), (self.back, self.tour_back), (self.on, self.tour_on))
+        clicks = ((button.click, step, []) for button, step in (*steps, (self.end, self.tour_ends)))
+        for happens, does, inputs in (*choices, *clicks):
+            happens(does, [*inputs, self.locale], self.outputs, **quiet)
+        # In two steps, so that nothing is sent to a tab that was not drawn yet (see `_DRAWN`).
+        turns = gr.State(0)
+        self.locale.change(self.turned, turns, turns, **quiet)
+        turns.change(self.translated, self.locale, self.outputs, **quiet)
+        self.keep.click(self.kept, self.locale, [self.said, self.link], **quiet)
+        self.link.change(None, self.link, self.link, js=_WHOLE_LINK, **quiet)
 
+    def wire_page(self, page: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab, *, at_once: bool) -> None:
+        """Connect the tab to the page: it fills itself when it is opened, and opens itself for a link to a run.
 
-def _about(run: Run, locale: Locale) -> str:
-    """Who wrote it, about how long a recording, with what gate."""
-    start = run.start
-    sides = " + ".join(escape(str(entry.get("name", "?"))) for entry in start.checkpoints.values())
-    gate = escape(str(start.options.get("gate", "")))
-    facts = say(locale, "runs.about", seconds=f"{start.duration_s:.1f}", mode=say(locale, f"runs.{start.mode}"))
-    return (
-        f"<h2>{escape(say(locale, f'runs.{run.origin}'))} · {run.name}</h2>"
-        f'<p class="soft">{escape(facts)} {sides}' + (f" · {gate}" if start.mode == "ugsd" else "") + "</p>"
-    )
+        Args:
+            at_once: The page begins with this tab.
+        """
+
+        def landed(locale: Locale, request: gr.Request) -> Values:
+            session, name = request.session_hash or "", request.query_params.get("trace", "")
+            if name:
+                self.visits.of(session).latest = name
+            return self.opened(locale, request) if at_once else {tabs: gr.Tabs(selected=tab.id) if name else gr.skip()}
+
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        page.load(landed, self.locale, self.outputs if at_once else [tabs], **quiet)
+        tab.select(self.opened, self.locale, self.outputs, js=_DRAWN, **quiet)
+
+    # What happens
+
+    def opened(self, locale: Locale, request: gr.Request) -> Values:
+        """The tab is opened: the list is brought up to date; a new caption is shown, or the newest run if none is."""
+        session = request.session_hash or ""
+        visit = self.visits.of(session)
+        if not visit.latest and visit.looks:
+            return {self.choice: gr.update(choices=run_choices(self.shelf, session, locale))}
+        visit.inspects(visit.latest or next((run.name for run in self.shelf.listed(session)), ""))
+        return self.show(session, locale)
+
+    def chosen(self, name: str | None, locale: Locale, request: gr.Request) -> Values:
+        """A run was taken from the list."""
+        session = request.session_hash or ""
+        self.visits.of(session).inspects(name or "")
+        return self.show(session, locale)
+
+    def brought(self, path: str, locale: Locale, request: gr.Request) -> Values:
+        """A trace file was uploaded; it is read and deleted."""
+        session = request.session_hash or ""
+        try:
+            run = self.shelf.add_file(session, path)
+        except TraceError as error:
+            return {self.said: status_html(error_line(locale, error))}
+        finally:
+            Path(path).unlink(missing_ok=True)
+        self.visits.of(session).inspects(run.name)
+        return self.show(session, locale)
+
+    def kept(self, locale: Locale, request: gr.Request) -> Values:
+        """The run that is shown is to be kept and linked to."""
+        session = request.session_hash or ""
+        try:
+            run = self._looked_at(session)
+            self.shelf.keep(session, run.name)
+        except TraceError as error:
+            return {self.said: status_html(error_line(locale, error))}
+        return {self.said: status_html(Line(say(locale, "runs.linked"))), self.link: self._link(run)}
+
+    def turned(self, turns: int, request: gr.Request) -> int:
+        """The page speaks another language; counted where the tab says something."""
+        return turns + self.visits.of(request.session_hash or "").looks
+
+    def translated(self, locale: Locale, request: gr.Request) -> Values:
+        """All is said in another language."""
+        return self.show(request.session_hash or "", locale)
+
+    def tour_starts(self, locale: Locale, request: gr.Request) -> Values:
+        """To the first stop."""
+        return self._go(locale, request, lambda _: 0)
+
+    def tour_back(self, locale: Locale, request: gr.Request) -> Values:
+        """To the stop before."""
+        return self._go(locale, request, lambda stop: max(stop - 1, 0))
+
+    def tour_on(self, locale: Locale, request: gr.Request) -> Values:
+        """To the next stop."""
+        return self._go(locale, request, lambda stop: min(stop + 1, len(self.stops) - 1))
+
+    def tour_ends(self, locale: Locale, request: gr.Request) -> Values:
+        """The run of the last stop stays."""
+        session = request.session_hash or ""
+        self.visits.of(session).inspects(self._looked_at(session).name)
+        return self.show(session, locale)
+
+    def _go(self, locale: Locale, request: gr.Request, to: Callable[[int], int]) -> Values:
+        session = request.session_hash or ""
+        visit = self.visits.of(session)
+        visit.stop = to(visit.stop or 0)
+        return self.show(session, locale)
+
+    # What is shown
+
+    def _looked_at(self, session: str) -> Run:
+        """The run that a visitor looks at.
+
+        Raises:
+            TraceError: If there is none of that name.
+        """
+        visit = self.visits.of(session)
+        if visit.stop is not None:
+            return stop_view(self.shelf.tour_folder, self.stops[visit.stop])[0]
+        return self.shelf.find(session, visit.inspected)
+
+    def show(self, session: str, locale: Locale) -> Values:
+        """All of the tab; a run that is not there is a sentence, never an exception."""
+        visit = self.visits.of(session)
+        names = run_choices(self.shelf, session, locale)
+        found = self._tour_card(visit.stop, locale) | {self.said: ""}
+        try:
+            run = self._looked_at(session) if visit.looks else None
+        except TraceError as error:
+            line = f'<p class="status" role="alert">{status_html(error_line(locale, error))}</p>'
+            return found | {self.choice: gr.update(choices=names, value=None)} | self._nothing(line)
+        if run is None:
+            line = f'<p class="soft">{escape(say(locale, "runs.choose"))}</p>'
+            return found | {self.choice: gr.update(choices=names, value=None)} | self._nothing(line)
+        strip = run_strip(run) if visit.stop is None else stop_view(self.shelf.tour_folder, self.stops[visit.stop])[1]
+        found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: strip}
+        return found | self._run(run, locale) | self._files(session, run)
+
+    def _run(self, run: Run, locale: Locale) -> Values:
+        figures = RunFigures.of(run)
+        found: Values = {self.about: about_run(run, locale), self.figures: figures.tables(locale)}
+        for name, (heading, plot) in self.plots.items():
+            drawn = plot_of(name, figures, locale)
+            found[heading] = plot_heading(name, locale, drawn=drawn is not None)
+            found[plot] = gr.update(value=drawn, visible=drawn is not None)
+        return found
+
+    def _files(self, session: str, run: Run) -> Values:
+        files = self.exports.write(session, run)
+        return {
+            self.keep: gr.update(interactive=True),
+            self.link: self._link(run),
+            self.take: gr.update(value=str(files.trace), interactive=True),
+            self.table: gr.update(value=str(files.table), interactive=True),
+        }
+
+    def _link(self, run: Run) -> Any:
+        kept = self.shelf.is_kept(run.name)
+        return gr.update(value=f"?trace={run.name}" if kept else "", visible=kept)
+
+    def _nothing(self, about: str) -> Values:
+        """Values where there is no run."""
+        off = gr.update(interactive=False)
+        plots: Values = {}
+        for heading, plot in self.plots.values():
+            plots |= {heading: "", plot: gr.update(value=None, visible=False)}
+        buttons = {self.keep: off, self.take: off, self.table: off, self.link: gr.update(visible=False)}
+        return {self.about: about, self.strip: empty_strip(), self.figures: ""} | plots | buttons
+
+    def _tour_card(self, stop: int | None, locale: Locale) -> Values:
+        return {
+            self.tour: tour_invitation(locale) if stop is None else stop_text(self.stops, stop, locale),
+            self.start: gr.update(visible=stop is None and bool(self.stops)),
+            self.back: gr.update(visible=stop is not None, interactive=bool(stop)),
+            self.on: gr.update(visible=stop is not None, interactive=stop != len(self.stops) - 1),
+            self.end: gr.update(visible=stop is not None),
+        }

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from ui.assets import ExampleClip, example_clips, web_asset
+from ugsd_core.trace_store import TraceStore, default_trace_folder
+from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
+from ui.compare import build_compare_tab
+from ui.exports import Exports
+from ui.inspect import build_inspect_tab
 from ui.language import LOCALE_NAMES, LOCALES, i18n, label, words
 from ui.runs import Engine, Runs
+from ui.shelf import Shelf
 from ui.speech import Recordings
 from ui.theme import page_css, theme
+from ui.visits import Visits
 
 __all__ = ["build_page", "launch_settings"]
 
@@ -22,25 +29,75 @@ CACHE_SWEEP_S, CACHE_AGE_S = 300, 3600
 
 
 def build_page(
-    engine: Engine, *, clips: list[ExampleClip] | None = None, upload_folder: Path | None = None
+    engine: Engine | None,
+    *,
+    clips: list[ExampleClip] | None = None,
+    upload_folder: Path | None = None,
+    traces: Path | None = None,
 ) -> gr.Blocks:
     """The page for an engine.
 
     Args:
+        engine: None makes a page on which nothing can be captioned, but every recorded run be looked at.
         clips: Example clips; None takes those in ``assets/examples``.
         upload_folder: Where Gradio keeps uploads; recordings outside it are never deleted.
+        traces: Where runs are kept that somebody wants to keep; None is `default_trace_folder`.
     """
     clips = example_clips() if clips is None else clips
-    runs, recordings = Runs(engine), Recordings(upload_folder)
+    shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
+    exports, leaving = Exports(upload_folder), []
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S), fill_width=True
     ) as page:
         locale = _head(page)
-        with gr.Tabs(), gr.Tab(label("tab.caption"), id="caption"):
-            build_caption_tab(runs, clips, recordings, locale)
+        with gr.Tabs(selected="caption" if engine else "inspect") as tabs:
+            with _tab("caption") as captioning:
+                pass
+            with _tab("inspect") as inspecting:
+                inspect = build_inspect_tab(shelf, visits, exports, locale)
+            with _tab("compare") as comparing:
+                pass
+            if engine is None:
+                _without_models(captioning, comparing)
+            else:
+                runs, recordings = Runs(engine), Recordings(upload_folder)
+                leaving += [runs.stop, recordings.leave]
+                with captioning:
+                    caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
+                with comparing:
+                    build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
+        inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
+        _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
     page.example_folders = example_folder(clips)
     page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
     return page
+
+
+def _tab(name: str) -> gr.Tab:
+    return gr.Tab(label(f"tab.{name}"), id=name)
+
+
+def _without_models(*tabs: gr.Tab) -> None:
+    """Fill tabs that need an engine, where there is none."""
+    for tab in tabs:
+        with tab, gr.Column(elem_classes="card", min_width=0):
+            gr.HTML(
+                label("page.no_models"),
+                html_template='<p class="message">${value}</p>',
+                apply_default_css=False,
+                js_on_load=None,
+                elem_id=f"no-models-{tab.id}",
+            )
+
+
+def _wire_leaving(page: gr.Blocks, forget: list[Callable[[str], None]]) -> None:
+    """Forget a visitor who leaves, everywhere."""
+
+    def leave(request: gr.Request) -> None:
+        for part in forget:
+            part(request.session_hash or "")
+
+    page.unload(leave)
 
 
 def _head(page: gr.Blocks) -> gr.Radio:

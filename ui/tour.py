@@ -21,7 +21,7 @@ from ui.components.token_strip import frames, strip_state
 from ui.language import Locale, say
 from ui.shelf import Run
 
-__all__ = ["Stop", "load_tour", "stop_text", "stop_view"]
+__all__ = ["Stop", "load_tour", "stop_text", "stop_view", "tour_invitation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ def load_tour(folder: Path) -> tuple[Stop, ...]:
     if not path.is_file():
         return ()
     return tuple(Stop(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+
+
+def tour_invitation(locale: Locale) -> str:
+    """What the card says before the tour begins."""
+    return f'<h2>{escape(say(locale, "tour.title"))}</h2><p class="soft">{escape(say(locale, "tour.about"))}</p>'
 
 
 def stop_text(stops: Sequence[Stop], index: int, locale: Locale) -> str:

@@ -100,6 +100,11 @@ class RunView:
                 self.strip.end()
             return self._show(ended)
 
+    @property
+    def finished(self) -> bool:
+        """The caption came to its end."""
+        return self._finished
+
     def line(self, locale: Locale) -> Line:
         """The status line after the updates so far."""
         with self._lock:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ugsd_core.messages import Mode
+from ugsd_core.result import CaptionResult
 from ui.language import Locale, say
 from ui.speech import Speech
 from ui.view import RunView
@@ -30,11 +32,23 @@ class Visit:
         speech: What became of the recording.
         view: The last run, finished or not; None before the first.
         line: What the status line says.
+        latest: Name of the run that the tab *Inspect* shows when it is opened: a finished caption, or one linked to.
+        inspected: Name of the run that it shows, found or not; empty until one is chosen.
+        stop: Stop of the tour, counted from 0; None outside it.
+        locale: The language in which the tab *Compare* goes on.
+        compared: What it has in its table, by mode.
+        compare_line: What it says above.
     """
 
     speech: Speech = field(default_factory=Speech)
     view: RunView | None = None
     line: Callable[[Locale], Line] = _ready
+    latest: str = ""
+    inspected: str = ""
+    stop: int | None = None
+    locale: Locale = "en"
+    compared: dict[Mode, CaptionResult] = field(default_factory=dict)
+    compare_line: Callable[[Locale], Line] | None = None
 
     def hears(self, speech: Speech) -> None:
         """There is another recording, or none any more."""
@@ -43,6 +57,19 @@ class Visit:
     def shows(self, view: RunView) -> None:
         """A run has news; they stand on the page from now on."""
         self.view, self.line = view, view.line
+
+    def begins_comparing(self, locale: Locale) -> None:
+        """The table of the last comparison goes."""
+        self.locale, self.compared = locale, {}
+
+    @property
+    def looks(self) -> bool:
+        """The tab *Inspect* shows a run, or says of one that it is not there."""
+        return bool(self.inspected) or self.stop is not None
+
+    def inspects(self, name: str) -> None:
+        """A run is looked at, which ends the tour."""
+        self.inspected, self.stop, self.latest = name, None, ""
 
 
 class Visits:

@@ -16,7 +16,7 @@ from ui.runs import Update
 def test_the_table_has_a_column_a_mode_and_marks_what_differs_from_the_edge(locale: Locale) -> None:
     results = {mode: caption_result(english(mode)) for mode in ORDER}
     markup = comparison(results, locale)
-    assert markup.count("<tr>") + markup.count('<tr class="captions">') == 9
+    assert markup.count("<tr") == 9
     assert "<ins>" in markup and "<del>" in markup
     assert "25.9 %" in markup and ("sadness" if locale == "en" else "悲伤") in markup
 

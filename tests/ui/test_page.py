@@ -236,3 +236,21 @@ def test_help_needs_nothing_heavy() -> None:
     program = "import sys, app; app.build_parser().format_help(); print({'torch', 'gradio'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+BARE = """
+import sys
+from ui.page import build_page, launch_settings
+page = build_page(None)
+launch_settings(page)
+tabs = [block.id for block in page.blocks.values() if block.get_block_name() == "tabitem"]
+parts = {block.elem_id for block in page.blocks.values() if block.elem_id}
+print(tabs, sorted({"inspect-strip", "tour-start", "run", "compare-start"} & parts))
+print(sorted({"torch", "transformers"} & set(sys.modules)))
+"""
+
+
+def test_a_page_without_models_has_its_tabs_and_imports_none() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()[-2:]
+    assert said == ["['caption', 'inspect', 'compare'] ['inspect-strip', 'tour-start']", "[]"]
