@@ -79,7 +79,8 @@ class Served(str):
 @contextlib.contextmanager
 def serving(command: list[str], log: Path) -> Iterator[Served]:
     """Run a page in a process of its own and end it politely."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(log.parent)}
+    folder = str(log.parent)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": folder, "XDG_DATA_HOME": folder}
     with log.open("w") as out:
         child = subprocess.Popen(
             [sys.executable, *command], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=environment
@@ -123,6 +124,14 @@ def dying_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture(scope="package")
+def bare_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Address of a page without models."""
+    log = tmp_path_factory.mktemp("bare") / "log"
+    with serving(["app.py", "--port", "0", "--no-browser", "--no-models"], log) as address:
+        yield address
+
+
+@pytest.fixture(scope="package")
 def real_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Address of the real page: the embedded pair, the verifier in a process of its own."""
     if not all((ROOT / "assets/checkpoints" / side / "config.json").is_file() for side in ("edge", "verifier")):
@@ -135,15 +144,15 @@ def real_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ite
 class Visit:
     """A visitor's page: what it asked for, what it complained of, and the steps that tests share."""
 
-    def __init__(self, page: Page, address: str) -> None:
+    def __init__(self, page: Page, address: str, strip: str = "strip") -> None:
         self.page = page
         self.requests: list[str] = []
         self.complaints: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(address)
-        page.wait_for_selector("#strip .legend-state")
-        page.evaluate(WATCH)
+        page.wait_for_selector(f"#{strip} .legend-state")
+        page.evaluate(WATCH, f"#{strip}")
 
     def example(self, index: int = 0) -> None:
         self.page.locator(".example").nth(index).click()
@@ -177,14 +186,15 @@ class Visit:
 
 #: Notes every state that a chip has ever shown, with the time it was first seen. What a slow browser is shown in one
 #: update is seen at one time.
-WATCH = """() => {
+WATCH = """(strip) => {
   window.seen = new Map();
-  const look = () => { const now = performance.now(); document.querySelectorAll('#strip .strip .tok').forEach(chip => {
+  const chips = () => document.querySelectorAll(`${strip} .strip .tok`);
+  const look = () => { const now = performance.now(); chips().forEach(chip => {
     const state = chip.dataset.waiting === 'true' ? 'waiting' : chip.dataset.state;
     if (!window.seen.has(state)) window.seen.set(state, now);
   }); };
   const all = {subtree: true, childList: true, attributes: true};
-  new MutationObserver(look).observe(document.querySelector('#strip'), all);
+  new MutationObserver(look).observe(document.querySelector(strip), all);
 }"""
 
 
@@ -195,13 +205,13 @@ Open = Callable[..., Visit]
 def _visiting(browser: Browser) -> Iterator[Open]:
     contexts = []
 
-    def open_page(address: str, *, before: str | None = None, **settings: Any) -> Visit:
+    def open_page(address: str, *, before: str | None = None, strip: str = "strip", **settings: Any) -> Visit:
         settings.setdefault("viewport", {"width": 1360, "height": 900})
         context = browser.new_context(permissions=["microphone"], **settings)
         contexts.append(context)
         if before is not None:
             context.add_init_script(before)
-        return Visit(context.new_page(), address)
+        return Visit(context.new_page(), address, strip)
 
     try:
         yield open_page
@@ -214,7 +224,8 @@ def _visiting(browser: Browser) -> Iterator[Open]:
 def visit(browser: Browser) -> Iterator[Open]:
     """Open an address as a new visitor.
 
-    ``before`` is a script that runs before those of the page; other keyword arguments go to the browser context.
+    ``before`` is a script that runs before those of the page, ``strip`` the strip that is there at first; other keyword
+    arguments go to the browser context.
     """
     with _visiting(browser) as open_page:
         yield open_page
