@@ -130,8 +130,9 @@ function draw() {
 
 document.addEventListener("ugsd-inspect", (event) => {
   if (event.detail.scope !== props.scope) return;
+  const same = ["token", "block", "pinned"].every((name) => event.detail[name] === told[name]);
   told = event.detail;
-  draw();
+  if (!same) draw(); // a button that is drawn anew while it is pressed would not be clicked
 });
 document.addEventListener("ugsd-locale", draw);
 element.addEventListener("click", (event) => {

@@ -55,6 +55,7 @@ def _figure(x: str, y: str, *, height: int = HEIGHT, **layout: Any) -> Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"namelength": -1},
         bargap=0.15,
+        dragmode=False,
         **layout,
     )
     figure.update_xaxes(title=_title(x), zeroline=False)
