@@ -80,7 +80,7 @@ def test_the_runs_can_be_inspected_and_the_switch_turns_the_table(three: Visit) 
 
 def test_stop_ends_the_comparison(visit: Open, fake_page: str) -> None:
     page = compare(visit, fake_page)
-    page.wait("document.querySelectorAll('#compare-ugsd .strip .tok').length > 3")
+    page.wait("document.querySelectorAll('#compare-edge .strip .tok').length > 1")
     page.page.locator("#compare-stop").click()
     assert compared(page) == "Stopped. What stands here is not finished."
     assert page.page.locator("#compare-grid .strip.live").count() == 0
