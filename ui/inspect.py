@@ -166,9 +166,10 @@ class InspectTab:
         clicks = ((button.click, step, []) for button, step in (*steps, (self.end, self.tour_ends)))
         for happens, does, inputs in (*choices, *clicks):
             happens(does, [*inputs, self.locale], self.outputs, **quiet)
-        # In two steps, so that nothing is sent to a tab that was not drawn yet (see `_DRAWN`).
+        # In two steps, so that nothing is sent to a tab that was not drawn yet (see `_DRAWN`). A change of a state is
+        # told to the browser by the queue alone.
         turns = gr.State(0)
-        self.locale.change(self.turned, turns, turns, **quiet)
+        self.locale.change(self.turned, turns, turns, **quiet | {"queue": True})
         turns.change(self.translated, self.locale, self.outputs, **quiet)
         self.keep.click(self.kept, self.locale, [self.said, self.link], **quiet)
         self.link.change(None, self.link, self.link, js=_WHOLE_LINK, **quiet)
