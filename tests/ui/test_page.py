@@ -163,16 +163,41 @@ def test_the_page_warns_of_a_rank_that_cannot_reject() -> None:
 # ── Recordings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+#: A second of noise at a good level, in which nobody speaks.
+NOISE = 0.2 * np.random.default_rng(0).standard_normal(16_000)
+
+
 def wav(path: Path, seconds: float, level: float = 0.3) -> Path:
     samples = level * np.random.default_rng(0).standard_normal(int(16_000 * seconds)).astype(np.float32)
     soundfile.write(path, np.clip(samples, -0.9, 0.9), 16_000)
     return path
 
 
-def test_a_good_recording_is_told_with_length_and_level(tmp_path: Path) -> None:
-    speech = describe(str(wav(tmp_path / "a.wav", 2.0)))
-    assert speech.usable and all("2.0 s" in speech.html(locale) and "dBFS" in speech.html(locale) for locale in LOCALES)
+def test_a_good_recording_is_told_with_length_and_level() -> None:
+    speech = describe(str(example_clips()[0].path))
+    length = f"{speech.duration_s:.1f} s"
+    assert speech.usable and all(length in speech.html(locale) and "dBFS" in speech.html(locale) for locale in LOCALES)
     assert "level good" in speech.html("en") and "电平良好" in speech.html("zh")
+
+
+@pytest.mark.parametrize(
+    ("samples", "english", "chinese"),
+    [
+        (0.2 * NOISE, "No speech was heard", "没有听到语音"),
+        (5.0 * NOISE, "is clipped", "削波"),
+        (0.001 * NOISE, "very quiet", "录音很轻"),
+        (NOISE * (np.arange(NOISE.size) < 2_000), "mostly silence", "大部分是静音"),
+        (0.0 * NOISE, "is silent", "录音是静音的"),
+        (NOISE[:3_000], "is only 0.19 s long", "录音太短"),
+    ],
+)
+def test_what_is_wrong_with_a_recording_is_named_in_both_languages(
+    samples: np.ndarray, english: str, chinese: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.clip(samples, -1, 1), 16_000)
+    speech = describe(str(tmp_path / "a.wav"))
+    assert english in speech.html("en") and chinese in speech.html("zh")
+    assert "lang=" not in speech.html("zh"), "nothing is left in English"
 
 
 def test_a_long_recording_offers_its_first_30_seconds(tmp_path: Path) -> None:
