@@ -215,7 +215,7 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, visits: Visits) -
         show_progress="hidden",
         trigger_mode="once",
         concurrency_limit=16,  # runs take their turns themselves, and say how many are ahead
-        api_name="caption",
+        api_visibility="private",  # programs call ui.api
     )
     # On a phone the result lies below the controls; go there.
     run.click(None, None, None, js=_SHOW_RESULT, api_visibility="private")

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.api import build_api
 from ui.assets import ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
 from ui.language import LOCALE_NAMES, LOCALES, i18n, label, words
@@ -38,6 +39,7 @@ def build_page(
         locale = _head(page)
         with gr.Tabs(), gr.Tab(label("tab.caption"), id="caption"):
             build_caption_tab(runs, clips, recordings, locale)
+        build_api(runs, recordings)
     page.example_folders = example_folder(clips)
     page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
     return page
