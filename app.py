@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ui.runs import Engine
 
-__all__ = ["find_port", "main", "serve"]
+__all__ = ["check_mcp", "find_port", "main", "serve"]
 
 DEFAULT_PORT = 7860
 
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--share", choices=("on", "off"), default="off", help="a public link through Gradio's tunnel (off)"
     )
+    parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -49,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = build_parser().parse_args(argv)
     try:
+        if args.mcp:
+            check_mcp()
         port = find_port(args.host, args.port)
 
         def load() -> Engine:
@@ -64,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args.edge, verifier=args.verifier, verifier_args=verifier_args, device=args.device, dtype=args.dtype
             )
 
-        return serve(load, args.host, port, share=args.share == "on", browser=not args.no_browser)
+        return serve(load, args.host, port, share=args.share == "on", browser=not args.no_browser, mcp=args.mcp)
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
         return 2
@@ -72,7 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = False, browser: bool = False) -> int:
+def serve(
+    load: Callable[[], Engine], host: str, port: int, *, share: bool = False, browser: bool = False, mcp: bool = False
+) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind."""
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -92,9 +98,12 @@ def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = Fal
             page = build_page(engine, upload_folder=Path(uploads))
             page.queue(api_open=False)
             _, address, public = page.launch(
-                server_name=host, server_port=port, share=share, inbrowser=browser, prevent_thread_lock=True,
+                server_name=host, server_port=port, share=share, inbrowser=browser, mcp_server=mcp,
+                prevent_thread_lock=True,
                 **launch_settings(page),
             )  # fmt: skip
+            if page.mcp_error:
+                print(f"ugsd: {page.mcp_error}", file=sys.stderr)
             print(f"UGSD Studio is at {address}" + (f" and {public}" if public else ""), flush=True)
             ended.wait()
             page.close(verbose=False)
@@ -103,6 +112,18 @@ def serve(load: Callable[[], Engine], host: str, port: int, *, share: bool = Fal
             if close is not None:
                 close()
     return 0
+
+
+def check_mcp() -> None:
+    """See that Gradio's MCP server could be started, before the models are loaded.
+
+    Raises:
+        OptionError: If its package is missing.
+    """
+    from ugsd_core.errors import OptionError
+
+    if importlib.util.find_spec("mcp") is None:
+        raise OptionError("--mcp needs a package that is not installed; type pip install -e '.[mcp]'")
 
 
 def find_port(host: str, port: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -255,6 +256,43 @@ def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_impossible_port_is_one_sentence(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["--port", port]) == 2
     assert "0…65535" in capsys.readouterr().err
+
+
+def test_mcp_is_asked_for_and_a_missing_package_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(app, "serve", lambda *_, mcp, **__: asked.append(mcp) or 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert app.main(["--port", "0"]) == 0
+    assert app.main(["--port", "0", "--mcp"]) == 2
+    said = capsys.readouterr().err
+    assert "pip install -e '.[mcp]'" in said and said.count("\n") == 1
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert app.main(["--port", "0", "--mcp"]) == 0
+    assert asked == [False, True]
+
+
+LAUNCH = """
+import sys
+import app
+import gradio
+from tests.ui.fake_engine import FakeEngine
+def launch(self, **settings):
+    print("mcp server:", settings["mcp_server"])
+    sys.exit()
+gradio.Blocks.launch = launch
+app.serve(FakeEngine, "127.0.0.1", 7999, mcp=len(sys.argv) > 1)
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["--mcp"]])
+def test_gradio_starts_its_mcp_server_only_if_asked(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, *words], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "GRADIO_MCP_SERVER": "True"},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == f"mcp server: {bool(words)}"
 
 
 def test_help_needs_nothing_heavy() -> None:
