@@ -48,6 +48,14 @@ def test_axe_finds_nothing_serious(
     assert found(page) == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nor_while_the_microphone_records(visit: Open, fake_page: str, scheme: str) -> None:
+    page = visit(fake_page, color_scheme=scheme)
+    page.page.locator("#audio .record-button").click()
+    page.page.locator("#meter .meter-live").wait_for(state="visible")
+    assert found(page) == []
+
+
 # ── Keyboard ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 #: What can be operated: visible and not disabled. A strip is one stop, with arrow keys within.
