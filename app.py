@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ui.runs import Engine
 
-__all__ = ["find_port", "main", "serve"]
+__all__ = ["check_mcp", "find_port", "main", "serve"]
 
 DEFAULT_PORT = 7860
 
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-models", action="store_true", help="only look at recorded runs; starts at once")
     parser.add_argument("--traces", metavar="FOLDER", type=Path, help="where kept runs go (~/.local/share/ugsd/traces)")
+    parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
 
@@ -51,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     args = build_parser().parse_args(argv)
     try:
+        if args.mcp:
+            check_mcp()
         port = find_port(args.host, args.port)
 
         def load() -> Engine | None:
@@ -68,8 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 args.edge, verifier=args.verifier, verifier_args=verifier_args, device=args.device, dtype=args.dtype
             )
 
-        browser = not args.no_browser
-        return serve(load, args.host, port, share=args.share == "on", browser=browser, traces=args.traces)
+        return serve(
+            load,
+            args.host,
+            port,
+            share=args.share == "on",
+            browser=not args.no_browser,
+            traces=args.traces,
+            mcp=args.mcp,
+        )
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
         return 2
@@ -85,12 +96,14 @@ def serve(
     share: bool = False,
     browser: bool = False,
     traces: Path | None = None,
+    mcp: bool = False,
 ) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
 
     Args:
         load: Gives the engine, or None for a page without models.
         traces: See `ui.page.build_page`.
+        mcp: Serve the page's functions to agents.
     """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -110,9 +123,12 @@ def serve(
             page = build_page(engine, upload_folder=Path(uploads), traces=traces)
             page.queue(api_open=False)
             _, address, public = page.launch(
-                server_name=host, server_port=port, share=share, inbrowser=browser, prevent_thread_lock=True,
+                server_name=host, server_port=port, share=share, inbrowser=browser, mcp_server=mcp,
+                prevent_thread_lock=True,
                 **launch_settings(page),
             )  # fmt: skip
+            if page.mcp_error:
+                print(f"ugsd: {page.mcp_error}", file=sys.stderr)
             print(f"UGSD Studio is at {address}" + (f" and {public}" if public else ""), flush=True)
             ended.wait()
             page.close(verbose=False)
@@ -121,6 +137,18 @@ def serve(
             if close is not None:
                 close()
     return 0
+
+
+def check_mcp() -> None:
+    """See that Gradio's MCP server could be started, before the models are loaded.
+
+    Raises:
+        OptionError: If its package is missing.
+    """
+    from ugsd_core.errors import OptionError
+
+    if importlib.util.find_spec("mcp") is None:
+        raise OptionError("--mcp needs a package that is not installed; type pip install -e '.[mcp]'")
 
 
 def find_port(host: str, port: int) -> int:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.streams import END, StreamBuilder, every_state
 from ugsd_core import __version__
+from ugsd_core.audio import Utterance, utterance_from_samples
 from ugsd_core.cli import main
 from ugsd_core.cli.caption import options_from
 from ugsd_core.cli.parser import ACCEPTANCE_NAMES, GATE_NAMES, PRESET_NAMES, PROMPT_NAMES, build_parser
@@ -34,6 +35,7 @@ class World:
     def __init__(self) -> None:
         self.events = every_state()
         self.options: DecodingOptions | None = None
+        self.utterance: Utterance | None = None
         self.loaded: list[tuple[Any, ...]] = []
         self.verifiers: list[list[str]] = []
         self.running = 0
@@ -51,10 +53,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     world = World()
 
-    def load_utterance(path: str, *, first_30_s: bool = False) -> object:
+    def load_utterance(path: str, *, first_30_s: bool = False) -> Utterance:
         if "missing" in path:
             raise AudioError(f"{path} does not exist.", "missing")
-        return SimpleNamespace(id="0123456789abcdef")
+        return utterance_from_samples(np.random.default_rng(0).standard_normal(8_000) * 0.1, 16_000)
 
     class FakeCaptioner:
         @classmethod
@@ -64,8 +66,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
             world.loaded.append((edge, getattr(link, "address", None), device, dtype))
             return cls()
 
-        def stream(self, utterance: object, options: DecodingOptions) -> Any:
-            world.options = options
+        def stream(self, utterance: Utterance, options: DecodingOptions) -> Any:
+            world.options, world.utterance = options, utterance
             yield from world.events
             if world.fail:
                 raise world.fail
@@ -162,6 +164,11 @@ def test_json_is_one_object_and_the_rest_goes_to_stderr(world: World, capsys: py
     committed = ("kept_local", "accepted", "corrected", "bonus", "unverified")
     assert "".join(t["text"] for t in record["tokens"] if t["state"] in committed) == record["caption"]
     assert "warning: The recording is quiet." in err
+
+
+def test_a_recording_without_speech_goes_on_with_a_warning(world: World) -> None:
+    assert main(["caption", "clip.wav"]) == 0
+    assert world.utterance is not None and "No speech was heard" in world.utterance.warnings[-1]
 
 
 def test_a_pipe_gets_marks_and_no_control_characters(world: World, capsys: pytest.CaptureFixture[str]) -> None:

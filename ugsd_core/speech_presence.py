@@ -7,12 +7,18 @@ evaluation.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import SAMPLE_RATE_HZ
 
-__all__ = ["LEAST_SPEECH_S", "speech_s", "speech_warning"]
+if TYPE_CHECKING:
+    from ugsd_core.audio import Utterance
+
+__all__ = ["LEAST_SPEECH_S", "listened", "speech_s", "speech_warning"]
 
 #: Less than this is no speech worth a caption.
 LEAST_SPEECH_S = 0.2
@@ -43,3 +49,9 @@ def speech_warning(samples: NDArray[np.float32]) -> str | None:
     if heard_s >= LEAST_SPEECH_S:
         return None
     return "No speech was heard in this recording; what a caption says of it means nothing."
+
+
+def listened(utterance: Utterance) -> Utterance:
+    """The utterance; if it holds no speech, that is said among its warnings."""
+    warning = speech_warning(utterance.samples)
+    return utterance if warning is None else replace(utterance, warnings=(*utterance.warnings, warning))

@@ -14,6 +14,7 @@ import gradio as gr
 from ugsd_core.errors import UgsdError
 from ui.assets import ExampleClip
 from ui.components.inspector import inspector
+from ui.components.meter import meter
 from ui.components.token_strip import token_strip
 from ui.controls import language_and_mode, setting_controls, wire_controls
 from ui.language import Locale, label
@@ -122,6 +123,7 @@ def _speech(clips: list[ExampleClip]) -> tuple[gr.Audio, gr.HTML, gr.Button, gr.
             waveform_color="#8b8f99", waveform_progress_color="#2f5d8a", show_recording_waveform=True
         ),
     )
+    meter("#audio")
     notice = _html(Visit().speech.html("en"), "speech-note")
     first_30 = gr.Button(label("control.first_30"), visible=False, elem_id="first-30", size="sm")
     taken = gr.State(False)
@@ -226,7 +228,7 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
         show_progress="hidden",
         trigger_mode="once",
         concurrency_limit=16,  # runs take their turns themselves, and say how many are ahead
-        api_name="caption",
+        api_visibility="private",  # programs call ui.api
     )
     # On a phone the result lies below the controls; go there.
     run.click(None, None, None, js=_SHOW_RESULT, api_visibility="private")

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ugsd_core.trace_store import TraceStore, default_trace_folder
+from ui.api import build_api
 from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
 from ui.compare import build_compare_tab
@@ -66,6 +67,7 @@ def build_page(
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
+                build_api(runs, recordings)
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
     page.example_folders = example_folder(clips)

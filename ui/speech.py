@@ -65,11 +65,12 @@ class Speech:
 def describe(path: str | None, *, first_30_s: bool = False) -> Speech:
     """Read a recording and say how it is; never raises for a bad one."""
     from ugsd_core.audio import load_utterance
+    from ugsd_core.speech_presence import listened
 
     if not path:
         return Speech()
     try:
-        utterance = load_utterance(path, first_30_s=first_30_s)
+        utterance = listened(load_utterance(path, first_30_s=first_30_s))
     except AudioError as error:
         return Speech(error)
     return Speech(None, utterance.duration_s, utterance.level_dbfs, utterance.peak_dbfs, utterance.warnings)

@@ -58,6 +58,12 @@ function dim() {
   for (const { chip } of cells) chip.classList.toggle("match", stateOf(chip) === isolated);
 }
 
+// The part of a range input left of its thumb is filled as on Gradio's sliders, by the same variable of page.css.
+function fill(range) {
+  const share = (range.value - range.min) / (range.max - range.min || 1);
+  range.style.setProperty("--range_progress", `${100 * share}%`);
+}
+
 const stateOf = (chip) => (chip.dataset.waiting === "true" ? "waiting" : chip.dataset.state);
 
 // ── Chips ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,6 +283,7 @@ const askers = (() => {
       slider.max = Math.max(1.1 * highest, 1.5 * own, 0.01).toFixed(3);
       const at = tried ?? own;
       slider.value = at;
+      fill(slider);
       number.textContent = figure(at);
       slider.setAttribute("aria-label", say("whatif.label"));
       if (tried === null) said.textContent = say("whatif.ran");
@@ -388,6 +395,7 @@ const player = (() => {
     play.setAttribute("aria-label", say(playing === null ? "replay.play" : "replay.pause"));
     time.max = frames[last()].t;
     time.value = frames[at].t;
+    fill(time);
     const event = say(`event.${frames[at].kind}`);
     time.setAttribute("aria-valuetext", `${frames[at].t.toFixed(2)} s, ${event}`);
     told.textContent = `${frames[at].t.toFixed(2)} s · ${event}`;

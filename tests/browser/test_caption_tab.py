@@ -111,6 +111,27 @@ def test_the_legend_isolates_a_state(finished: Visit) -> None:
     assert page.page.locator("#strip .strip.isolating").count() == 0
 
 
+def test_our_own_sliders_are_filled_up_to_their_thumb(finished: Visit) -> None:
+    page = finished.page
+
+    def filled(name: str) -> float:
+        return page.locator(name).evaluate("(one) => parseFloat(one.style.getPropertyValue('--range_progress'))")
+
+    page.locator(".what-if input").evaluate(
+        "(one) => { one.value = one.max / 4; one.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    assert filled(".what-if input") == pytest.approx(25, abs=0.5)
+    page.locator(".what-if-reset").click()
+    assert filled(".replay-time") == 100
+    page.locator(".replay-time").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+    assert filled(".replay-time") < 95
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    assert filled(".replay-time") == 100
+
+
 def test_definitions_open_by_keyboard(finished: Visit) -> None:
     page = finished
     page.page.locator("#tiles summary").first.focus()

@@ -64,11 +64,16 @@ def captioned(page: Visit) -> str:
     page.caption()
     status = page.finished()
     page.page.locator("#strip .strip .tok.rejected").click()
+    open_all(page)
+    return status
+
+
+def open_all(page: Visit) -> None:
+    """Open everything that opens."""
     for button in ("#help button", "#more-settings button"):
         page.page.locator(button).first.click()
     page.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.page.wait_for_timeout(300)
-    return status
 
 
 #: Hides the addresses of Gradio's modules.

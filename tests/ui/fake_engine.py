@@ -65,7 +65,7 @@ def long(mode: str = "ugsd") -> list[Event]:
 
 @dataclass
 class FakeEngine:
-    """Plays ``script(mode)``, pausing between events.
+    """Plays ``script(mode)``, pausing between events. One at a time, as the real one: two at once are a mistake.
 
     Attributes:
         pause_s: Between two events.
@@ -84,6 +84,7 @@ class FakeEngine:
     closed: int = 0
     interrupted: int = 0
     seen: list[Any] = field(default_factory=list)
+    _playing: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
         self.prepared += 1
@@ -92,6 +93,7 @@ class FakeEngine:
         self.interrupted += 1
 
     def stream(self, utterance: Any, options: Any) -> Iterator[Event]:
+        assert self._playing.acquire(blocking=False), "two captions at once"
         self.seen.append((utterance, options))
         script = mandarin if options.language == "zh" and self.script is english else self.script
         try:
@@ -113,6 +115,7 @@ class FakeEngine:
                     time.sleep(pause_s)
         finally:
             self.closed += 1
+            self._playing.release()
 
 
 def main(argv: list[str]) -> int:

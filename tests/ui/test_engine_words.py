@@ -17,6 +17,7 @@ from ugsd_core.gate import gate
 from ugsd_core.messages import FrameSent, GenerateRequest, VerifyRequest
 from ugsd_core.options import DecodingOptions
 from ugsd_core.privacy import fold
+from ugsd_core.speech_presence import speech_warning
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.messages import Close, Generate, Open, describe
 from ui.engine_words import problem, told
@@ -39,6 +40,7 @@ def recordings() -> Iterator[str]:
     for samples in (7 * voice.clip(-0.15, 0.15), 0.01 * voice, np.concatenate((np.zeros(160_000), voice)), opposite):
         yield from utterance_from_samples(samples.astype(np.float32), 16_000).warnings
     yield from utterance_from_samples(np.tile(voice, 20), 16_000, first_30_s=True).warnings
+    yield str(speech_warning(0.3 * voice))
     yield "Only the first 30 s were used: the recording is more than 30 s long."
     yield "Parts of the recording are damaged and were left out."
 

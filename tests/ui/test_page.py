@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -163,16 +164,41 @@ def test_the_page_warns_of_a_rank_that_cannot_reject() -> None:
 # ── Recordings ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+#: A second of noise at a good level, in which nobody speaks.
+NOISE = 0.2 * np.random.default_rng(0).standard_normal(16_000)
+
+
 def wav(path: Path, seconds: float, level: float = 0.3) -> Path:
     samples = level * np.random.default_rng(0).standard_normal(int(16_000 * seconds)).astype(np.float32)
     soundfile.write(path, np.clip(samples, -0.9, 0.9), 16_000)
     return path
 
 
-def test_a_good_recording_is_told_with_length_and_level(tmp_path: Path) -> None:
-    speech = describe(str(wav(tmp_path / "a.wav", 2.0)))
-    assert speech.usable and all("2.0 s" in speech.html(locale) and "dBFS" in speech.html(locale) for locale in LOCALES)
+def test_a_good_recording_is_told_with_length_and_level() -> None:
+    speech = describe(str(example_clips()[0].path))
+    length = f"{speech.duration_s:.1f} s"
+    assert speech.usable and all(length in speech.html(locale) and "dBFS" in speech.html(locale) for locale in LOCALES)
     assert "level good" in speech.html("en") and "电平良好" in speech.html("zh")
+
+
+@pytest.mark.parametrize(
+    ("samples", "english", "chinese"),
+    [
+        (0.2 * NOISE, "No speech was heard", "没有听到语音"),
+        (5.0 * NOISE, "is clipped", "削波"),
+        (0.001 * NOISE, "very quiet", "录音很轻"),
+        (NOISE * (np.arange(NOISE.size) < 2_000), "mostly silence", "大部分是静音"),
+        (0.0 * NOISE, "is silent", "录音是静音的"),
+        (NOISE[:3_000], "is only 0.19 s long", "录音太短"),
+    ],
+)
+def test_what_is_wrong_with_a_recording_is_named_in_both_languages(
+    samples: np.ndarray, english: str, chinese: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.clip(samples, -1, 1), 16_000)
+    speech = describe(str(tmp_path / "a.wav"))
+    assert english in speech.html("en") and chinese in speech.html("zh")
+    assert "lang=" not in speech.html("zh"), "nothing is left in English"
 
 
 def test_a_long_recording_offers_its_first_30_seconds(tmp_path: Path) -> None:
@@ -230,6 +256,43 @@ def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_impossible_port_is_one_sentence(port: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["--port", port]) == 2
     assert "0…65535" in capsys.readouterr().err
+
+
+def test_mcp_is_asked_for_and_a_missing_package_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(app, "serve", lambda *_, mcp, **__: asked.append(mcp) or 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert app.main(["--port", "0"]) == 0
+    assert app.main(["--port", "0", "--mcp"]) == 2
+    said = capsys.readouterr().err
+    assert "pip install -e '.[mcp]'" in said and said.count("\n") == 1
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    assert app.main(["--port", "0", "--mcp"]) == 0
+    assert asked == [False, True]
+
+
+LAUNCH = """
+import sys
+import app
+import gradio
+from tests.ui.fake_engine import FakeEngine
+def launch(self, **settings):
+    print("mcp server:", settings["mcp_server"])
+    sys.exit()
+gradio.Blocks.launch = launch
+app.serve(FakeEngine, "127.0.0.1", 7999, mcp=len(sys.argv) > 1)
+"""
+
+
+@pytest.mark.parametrize("words", [[], ["--mcp"]])
+def test_gradio_starts_its_mcp_server_only_if_asked(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, *words], cwd=ROOT, capture_output=True, text=True, check=True,
+        env={**os.environ, "GRADIO_MCP_SERVER": "True"},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == f"mcp server: {bool(words)}"
 
 
 def test_help_needs_nothing_heavy() -> None:

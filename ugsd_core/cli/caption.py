@@ -95,8 +95,9 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError("a running verifier has its checkpoint loaded; leave out --verifier-checkpoint")
     with progress("reading the recording", quiet=args.quiet):
         from ugsd_core.audio import load_utterance
+        from ugsd_core.speech_presence import listened
 
-        utterance = load_utterance(args.clip, first_30_s=args.first_30_s)
+        utterance = listened(load_utterance(args.clip, first_30_s=args.first_30_s))
     with ExitStack() as stack:
         trace = stack.enter_context(TraceWriter(args.trace)) if args.trace else None
         # A verifier of our own loads its model in its process while this one loads the edge.

@@ -83,6 +83,7 @@ class Lane:
             # Wakes a `put` that waits for room: nobody would take anything out any more.
             while not self._queue.empty():
                 self._queue.get_nowait()
+            self._utterance = None  # what the model holds for it goes now, whoever still holds the lane
 
     async def _do(self, work: Work, given_up: threading.Event, arrived: float) -> None:
         loop = asyncio.get_running_loop()

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["meter"]
 
+#: Seconds before the longest length at which a recording is ended: the recorder began a moment before the meter.
+MARGIN_S = 0.2
+
 
 def meter(control: str) -> gr.HTML:
     """The meter of an audio control.
@@ -35,6 +38,6 @@ def meter(control: str) -> gr.HTML:
         apply_default_css=False,
         words=words("meter."),
         control=control,
-        cap_s=MAX_DURATION_S,
+        cap_s=MAX_DURATION_S - MARGIN_S,
         elem_id="meter",
     )
