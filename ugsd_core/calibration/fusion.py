@@ -4,7 +4,8 @@ Compared by the share of captions that name the clip's label, as the mean over c
 edge doubts most are escalated within the budget: a product that leaves sure edges alone can be better there than the
 verifier, and no better where everything is asked. A grid's best point is partly luck, and development speakers flatter
 an edge that was chosen by them. So a product must beat the verifier alone by a standard error of the paired
-difference, and one with more parts the simpler ones by `MARGIN`.
+difference, and one with more parts the simpler ones by `MARGIN`; of those within `MARGIN` of the best, the one that
+leaves most to the verifier is taken.
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def choose_fusion(found: Sequence[Fusion]) -> Fusion:
     chosen = found[0]
     better = [entry for entry in found if entry.beats_verifier]
     for parts in sorted({entry.parts for entry in better}):
-        best = max((entry for entry in better if entry.parts == parts), key=lambda entry: entry.within)
-        if best.within > chosen.within + MARGIN:
-            chosen = best
+        alike = [entry for entry in better if entry.parts == parts]
+        most = max(entry.within for entry in alike)
+        if most > chosen.within + MARGIN:
+            near = (entry for entry in alike if entry.within >= most - MARGIN)
+            chosen = max(near, key=lambda entry: (entry.acceptance.verifier, entry.within))
     return chosen

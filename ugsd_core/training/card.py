@@ -67,8 +67,8 @@ non-commercial and share-alike, **so are these weights** (CC BY-NC-SA 4.0); the 
 recording was used.
 
 The captions were written by a grammar (`ugsd_core/training/grammar.py`) from the emotion label, RAVDESS's intensity and
-**measured** cues: pitch and pitch range (SwiftF0), pace, pauses, spectral balance and level variation. A cue is named
-when it lies in the outer fifth of the training clips of the same sex, corpora weighing alike (`cues.json`), three at
+**measured** cues: pitch and pitch range (SwiftF0), pace, pauses and spectral balance. A cue is named
+when it lies in the outer 15 % of the training clips of the same sex, corpora weighing alike (`cues.json`), three at
 most.
 
 ## Figures

@@ -63,6 +63,13 @@ def _add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -
             metavar="N",
             help="the tower's convolutions and N lowest layers keep what they have learned",
         )
+        action.add_argument(
+            "--as-recorded",
+            type=float,
+            default=0.5,
+            metavar="SHARE",
+            help="share of clips that are heard exactly as recorded (0.5)",
+        )
         action.add_argument("--tower-rate", type=float, help="peak learning rate of the tower, in both phases")
         action.add_argument("--seed", type=int, default=0)
         action.add_argument("--threads", type=int, default=2)
@@ -137,7 +144,13 @@ def _train(args: argparse.Namespace) -> int:
         if args.listened is None and not (args.resume and listened.is_file()):
             _listen(args, model, cache, listened)
         use_listened(model, heads, listened)
-    recipe = Recipe(minutes=args.minutes, steps=args.steps, seed=args.seed, decoder_lr=DEFAULTS[args.role][3])
+    recipe = Recipe(
+        minutes=args.minutes,
+        steps=args.steps,
+        seed=args.seed,
+        decoder_lr=DEFAULTS[args.role][3],
+        as_recorded=args.as_recorded,
+    )
     if args.tower_rate is not None:
         recipe = replace(recipe, tower_lr=args.tower_rate)
     trainer = Trainer(
@@ -169,6 +182,7 @@ def _listen(args: argparse.Namespace, model: Any, cache: FeatureCache, out: Path
         steps=args.listen_steps,
         seed=args.seed,
         tower_lr=DEFAULTS[args.role][2] if args.tower_rate is None else args.tower_rate,
+        as_recorded=args.as_recorded,
     )
     listener = Listener(model.model.audio_tower, size_of(args.role).width, cache, recipe, _report)
     if args.listen_from is not None:

@@ -16,8 +16,6 @@ from ugsd_core.training.data import Example
 
 __all__ = ["Heard", "Sounds", "hear", "pad_features", "round_up", "sounds"]
 
-# How often a training clip is heard exactly as it was recorded: what was changed is harder, and there is little time.
-AS_RECORDED = 0.5
 # The bins of an 80-bin Slaney mel scale that lie under 1 kHz, and from 1 to 5 kHz: what brightness compares.
 DARK_BINS, BRIGHT_BINS = slice(0, 27), slice(27, 68)
 # Centre and spread of each cue, so that all weigh alike in a regression: semitones, semitones, syllables per second,
@@ -38,9 +36,14 @@ class Heard:
     cues: Cues
 
 
-def hear(example: Example, rng: np.random.Generator | None) -> Heard:
-    """A training clip in one of its copies and changed at random; without ``rng`` the clip as recorded."""
-    if rng is None or rng.random() < AS_RECORDED:
+def hear(example: Example, rng: np.random.Generator | None, as_recorded: float = 0.5) -> Heard:
+    """A training clip in one of its copies and changed at random.
+
+    Args:
+        rng: None hears the clip as recorded.
+        as_recorded: Share of draws that hear it so: what was changed is harder, and there is little time.
+    """
+    if rng is None or rng.random() < as_recorded:
         return Heard(example.code.features(), example.cues)
     # The copy as recorded, the slower, the faster and those from other rooms, each as often as any other.
     which = int(rng.integers(len(example.copies)))

@@ -46,6 +46,7 @@ class ListenRecipe:
         strong_weight: Weight of the intensity.
         dropout: Inside the tower, and before the heads.
         ema: Decay of the moving average of the weights.
+        as_recorded: Share of clips that are heard exactly as recorded.
         seed: Seed of everything random.
     """
 
@@ -60,6 +61,7 @@ class ListenRecipe:
     strong_weight: float = 0.1
     dropout: float = 0.1
     ema: float = 0.997
+    as_recorded: float = 0.5
     seed: int = 0
 
     def progress(self, step: int, elapsed_s: float) -> float:
@@ -169,7 +171,7 @@ class Listener:
             group["lr"] = group["peak"] * self.recipe.rate(progress)
         rng = self.sampler.rng(self.step)
         drawn = self.sampler.draw(self.step)
-        batch = sounds(drawn, [hear(example, rng) for example in drawn])
+        batch = sounds(drawn, [hear(example, rng, self.recipe.as_recorded) for example in drawn])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             pooled = self._pooled(self.module["tower"], batch, self.recipe.dropout)
         pooled = torch.nn.functional.dropout(pooled, self.recipe.dropout)

@@ -51,6 +51,7 @@ class Recipe:
         aux_weight: Weight of the heads' loss.
         dropout: Dropout inside the tower, on the audio vectors that the decoder reads, and before the heads.
         ema: Decay of the moving average of the weights.
+        as_recorded: Share of clips that are heard exactly as recorded.
         evaluations: Shares of the budget after which development speakers are captioned.
         save_every_s: Seconds between saves of the training state.
         seed: Seed of everything random.
@@ -67,6 +68,7 @@ class Recipe:
     aux_weight: float = 0.3
     dropout: float = 0.1
     ema: float = 0.995
+    as_recorded: float = 0.5
     evaluations: tuple[float, ...] = (0.5, 0.8, 1.0)
     save_every_s: float = 180.0
     seed: int = 0
@@ -193,7 +195,7 @@ class Trainer:
     def _batch(self, step: int) -> tuple[Batch, Sounds]:
         rng = self.sampler.rng(step)
         drawn = self.sampler.draw(step)
-        heard = [hear(example, rng) for example in drawn]
+        heard = [hear(example, rng, self.recipe.as_recorded) for example in drawn]
         captions = self.recipe.captions
         items = [
             item(example, one, self.cache.thresholds, self.tokenizer, LANGUAGES[choice % 2], 1 + choice // 2)
