@@ -276,8 +276,12 @@ class InspectTab:
         return self.shelf.find(session, visit.inspected)
 
     def show(self, session: str, locale: Locale) -> Values:
-        """All of the tab; a run that is not there is a sentence, never an exception."""
+        """All of the tab; a run that is not there is a sentence, never an exception.
+
+        Where the visitor has gone on while it was drawn, nothing is shown: what they went on to is on its way.
+        """
         visit = self.visits.of(session)
+        at = (visit.inspected, visit.stop)
         names = run_choices(self.shelf, session, locale)
         found = self._tour_card(visit.stop, locale) | {self.said: ""}
         try:
@@ -290,7 +294,8 @@ class InspectTab:
             return found | {self.choice: gr.update(choices=names, value=None)} | self._nothing(line)
         strip = run_strip(run) if visit.stop is None else stop_view(self.shelf.tour_folder, self.stops[visit.stop])[1]
         found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: strip}
-        return found | self._run(run, locale) | self._files(session, run)
+        found |= self._run(run, locale)
+        return found | self._files(session, run) if at == (visit.inspected, visit.stop) else {self.tour: gr.skip()}
 
     def _run(self, run: Run, locale: Locale) -> Values:
         figures = RunFigures.of(run)

@@ -110,7 +110,7 @@ def _head(page: gr.Blocks) -> gr.Radio:
             html_template=f'<header class="head"><h1>{TITLE}</h1><p>${{value}}</p></header>',
             apply_default_css=False,
             js_on_load=web_asset("words.js") + web_asset("gradio_words.js"),
-            words=words("gradio."),
+            words=words("gradio.", "tab."),
         )
         locale = gr.Radio(
             LOCALE_NAMES,

@@ -1,6 +1,6 @@
 // Puts into the page's language what Gradio leaves in English, or does not say again when the language changes: names
 // of icons and number boxes, and the words of the recorder. They stand in the tables as Gradio has them, under
-// "gradio.…"; what is found in one language is put into the other. Groups get their names too.
+// "gradio.…" (those of tabs under "tab.…"); what is found in one language is put into the other. Groups get their names too.
 // In scope: props (words); and words.js.
 const NAMES = ["aria-label", "title"];
 const TALKING = "button, select, title"; // whose text is Gradio's; what we draw ourselves is inside .html-container
@@ -12,9 +12,10 @@ const patterns = Object.values(props.words).flatMap((table) =>
   }),
 );
 
-function translated(text) {
+// Names of tabs are translated in tabs alone: elsewhere the same word may mean something else.
+function translated(text, tab = false) {
   for (const { key, pattern } of patterns) {
-    const found = pattern.exec(text);
+    const found = key.startsWith("tab.") === tab && pattern.exec(text);
     if (found) return say(key, found.groups);
   }
   return text;
@@ -32,7 +33,7 @@ function rename(node) {
 function retell(node) {
   const before = node.data.trim();
   if (!before || !node.parentElement?.closest(TALKING)) return;
-  const after = translated(before);
+  const after = translated(before, Boolean(node.parentElement.closest(".tab-container")));
   if (after !== before) node.data = node.data.replace(before, after);
 }
 

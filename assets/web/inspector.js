@@ -130,7 +130,7 @@ function draw() {
 
 document.addEventListener("ugsd-inspect", (event) => {
   if (event.detail.scope !== props.scope) return;
-  const same = ["token", "block", "pinned"].every((name) => event.detail[name] === told[name]);
+  const same = ["token", "block", "pinned", "why"].every((name) => event.detail[name] === told[name]);
   told = event.detail;
   if (!same) draw(); // a button that is drawn anew while it is pressed would not be clicked
 });
