@@ -95,8 +95,8 @@ corpus: differences of a few points are noise.
 
 UNTOUCHED = {
     "edge": "Nothing was chosen by these speakers.",
-    "verifier": "Two earlier candidates were dropped after a look at these speakers, so the choice is not quite\n"
-    "free of them; between the ones that remained, development speakers decided.",
+    "verifier": "It was chosen by development speakers alone; of an earlier edition, from which its decoder went on,\n"
+    "candidates had been dropped after a look at these speakers.",
 }
 SNIPPET = """from transformers import AutoTokenizer, Qwen2_5OmniThinkerForConditionalGeneration
 
