@@ -52,6 +52,41 @@ def caption(page: Visit, clip: int) -> set[str]:
     return {chip["state"] for chip in page.chips()}
 
 
+def pin(page: Visit) -> None:
+    """Put what the verifier corrected into the inspector, if there is such a token; else the last word."""
+    chips = page.page.locator("#strip .strip .tok.corrected")
+    (chips.first if chips.count() else page.page.locator("#strip .strip .tok").nth(-2)).click()
+    page.page.wait_for_timeout(300)
+
+
+def tabs(page: Visit) -> None:
+    """The other tabs: a run in the middle of its replay with its plots, and three modes side by side."""
+    page.page.get_by_role("tab", name="Compare").click()
+    page.page.locator("#compare-start").click()
+    page.wait("!document.querySelector('#compare-stop').disabled")
+    page.wait("!document.querySelector('#compare-start').disabled")
+    page.page.wait_for_timeout(800)
+    page.page.screenshot(path=IMAGES / "compare-light.png", full_page=True)
+    page.page.get_by_role("tab", name="Inspect").click()
+    page.wait("document.querySelectorAll('#inspect-strip .strip .tok').length > 0")
+    page.page.wait_for_timeout(2500)
+    page.page.evaluate(MIDDLE)
+    page.page.wait_for_timeout(300)
+    page.page.screenshot(path=IMAGES / "inspect-light.png")
+    page.page.get_by_role("tab", name="Caption").click()
+    page.page.locator("#locale").get_by_text("中文").click()
+    page.page.wait_for_timeout(1500)
+    page.page.screenshot(path=IMAGES / "caption-chinese.png", full_page=True)
+
+
+#: Moves the replay to the middle of the run.
+MIDDLE = """() => {
+  const time = document.querySelector('#inspect-strip .replay-time');
+  time.value = 0.6 * time.max;
+  time.dispatchEvent(new Event('input'));
+}"""
+
+
 def main() -> int:
     """Take all pictures."""
     from playwright.sync_api import sync_playwright
@@ -68,8 +103,11 @@ def main() -> int:
                 page = visit(browser, address, settings)
                 caption(page, (clip + 1) % len(clips))
                 caption(page, clip)
-                page.page.screenshot(path=IMAGES / f"caption-{name}.png", full_page=True)
+                pin(page)
+                page.page.screenshot(path=IMAGES / f"caption-{name}.png", full_page=name != "phone")
                 print(f"{name}: {page.status()}")
+                if name == "light":
+                    tabs(page)
         browser.close()
     return 0
 

@@ -9,6 +9,7 @@ import pytest
 from tests.browser.conftest import Open, Visit
 from tests.browser.test_caption_tab import PHONE
 from tests.browser.test_languages import CHINESE, open_all, spoken
+from ui.language import Locale, say
 
 LAPTOP = {"width": 1360, "height": 900}
 
@@ -45,6 +46,27 @@ def test_axe_finds_nothing_serious(
     page.wait("document.querySelector('#inspector').textContent.trim() !== ''")
     assert found(page) == []
     open_all(page)
+    assert found(page) == []
+
+
+@pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize(("scheme", "language"), [("light", CHINESE), ("dark", {"locale": "en-GB"})])
+def test_nor_in_the_other_tabs(
+    visit: Open, fake_page: str, scheme: str, language: dict[str, Any], viewport: dict[str, int]
+) -> None:
+    locale: Locale = "zh" if language is CHINESE else "en"
+    page = visit(fake_page, color_scheme=scheme, viewport=viewport, **language)
+    spoken(page, "中文" if language is CHINESE else "English")
+    page.example()
+    page.page.get_by_role("tab", name=say(locale, "tab.compare")).click()
+    page.page.locator("#compare-start").click()
+    page.wait("!document.querySelector('#compare-stop').disabled")
+    page.wait("!document.querySelector('#compare-start').disabled")
+    assert found(page) == []
+    page.page.get_by_role("tab", name=say(locale, "tab.inspect")).click()
+    page.wait("document.querySelectorAll('#inspect-strip .strip .tok').length > 0")
+    page.wait("document.querySelectorAll('.js-plotly-plot .main-svg').length > 0")
+    page.page.locator("#inspect-strip .strip .tok").first.click()
     assert found(page) == []
 
 
