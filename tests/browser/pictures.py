@@ -74,7 +74,7 @@ def tabs(page: Visit) -> None:
     page.page.wait_for_timeout(300)
     page.page.screenshot(path=IMAGES / "inspect-light.png")
     page.page.get_by_role("tab", name="Caption").click()
-    page.page.locator("#locale").get_by_text("中文").click()
+    page.page.locator("#locale input[value=zh]").check()
     page.page.wait_for_timeout(1500)
     page.page.screenshot(path=IMAGES / "caption-chinese.png", full_page=True)
 
