@@ -25,7 +25,8 @@ from ugsd_core.captioner import Captioner
 from ugsd_core.decoding import decode
 from ugsd_core.drafter import TorchDrafter
 from ugsd_core.messages import CaptionFinished
-from ugsd_core.models.speech_model import SAID, SpeechModel
+from ugsd_core.models.caption_stream import SAID
+from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import caption_result
 from ugsd_core.wire.client import WebSocketLink
