@@ -67,7 +67,8 @@ def build_page(
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
-                build_api(runs, recordings)
+        if engine is not None:
+            build_api(runs, recordings)
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
     page.example_folders = example_folder(clips)
