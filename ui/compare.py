@@ -17,7 +17,7 @@ from ugsd_core.errors import UgsdError
 from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import Event, Mode
 from ugsd_core.result import CaptionResult, caption_result
-from ui.components.figures import size
+from ui.components.figures import percent, size
 from ui.components.token_strip import StripBuilder, empty_strip, frames, token_strip
 from ui.components.word_diff import word_diff
 from ui.language import Locale, label, listed, say
@@ -69,10 +69,6 @@ class Column:
         return caption_result(self.events) if self.finished else None
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
 def _milliseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{1000 * seconds:,.0f} ms"
 
@@ -85,9 +81,9 @@ def _emotion(result: CaptionResult, locale: Locale) -> str:
 #: Rows of the table: key of the name, and how the figure is told.
 _ROWS: tuple[tuple[str, Callable[[CaptionResult, Locale], str]], ...] = (
     ("compare.emotion", _emotion),
-    ("compare.rho", lambda r, _: _percent(r.ratios.transmission_rate)),
+    ("compare.rho", lambda r, _: percent(r.ratios.transmission_rate)),
     ("compare.trips", lambda r, _: str(r.counts["escalations"])),
-    ("compare.changed", lambda r, _: _percent(r.ratios.changed_rate)),
+    ("compare.changed", lambda r, _: percent(r.ratios.changed_rate)),
     ("compare.first", lambda r, _: _milliseconds(r.clocks.ttft_draft_s or r.clocks.ttft_commit_s)),
     ("compare.total", lambda r, _: _milliseconds(r.clocks.total_s)),
     ("compare.sent", lambda r, _: size(int(r.ledger["up_wire_bytes"]))),

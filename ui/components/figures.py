@@ -26,7 +26,7 @@ from ugsd_core.result import CaptionResult
 from ui.engine_words import told
 from ui.language import Locale, count, listed, say, sentences
 
-__all__ = ["Timeline", "clock_table", "fact_tiles", "ledger_table", "ratio_table", "size", "waterfall"]
+__all__ = ["Timeline", "clock_table", "fact_tiles", "ledger_table", "percent", "ratio_table", "size", "waterfall"]
 
 #: Rows of the tables, in order. Names: ``figure.…`` in `ui.language`, definitions: ``ratio.…`` and ``clock.…``.
 _RATIOS = (
@@ -45,7 +45,8 @@ def size(n_bytes: float) -> str:
     return f"{n_bytes / 1000:.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:.2f} MB"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share for people; a dash where it is undefined."""
     return "–" if value is None else f"{100 * value:.1f} %"
 
 
@@ -73,7 +74,7 @@ def fact_tiles(result: CaptionResult | None, locale: Locale = "en") -> str:
     sent = useful = left = "–"
     first_s, left_name = None, say(locale, "tile.left")
     if result is not None:
-        sent = _percent(result.ratios.transmission_rate)
+        sent = percent(result.ratios.transmission_rate)
         first_s = result.clocks.ttft_draft_s or result.clocks.ttft_commit_s
         left = size(int(result.ledger["up_wire_bytes"]))
         left_name = say(locale, "tile.left.of", size=size(result.utterance["waveform_bytes"]))
@@ -93,7 +94,7 @@ def fact_tiles(result: CaptionResult | None, locale: Locale = "en") -> str:
 
 def ratio_table(result: CaptionResult | None, locale: Locale = "en") -> str:
     """All ratios, each with its definition."""
-    values = {name: _percent(getattr(result.ratios, name) if result else None) for name in _RATIOS}
+    values = {name: percent(getattr(result.ratios, name) if result else None) for name in _RATIOS}
     return _table(locale, "ratio", values)
 
 
