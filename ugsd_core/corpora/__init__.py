@@ -1,0 +1,1 @@
+"""Corpora of speech with captions or emotion labels, all read into one clip record."""

@@ -1,0 +1,1 @@
+"""Batches of clips captioned by several systems: resumable runs, their figures, reports and sweeps."""
