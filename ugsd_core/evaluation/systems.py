@@ -92,7 +92,7 @@ SYSTEMS: dict[str, SystemEntry] = dict(
         ),
         _entry(
             "speculative",
-            "Plain speculative decoding: every block is sent and judged greedily, so the caption is the verifier's own.",
+            "Plain speculative decoding: every block is sent and judged greedily; the caption is the verifier's own.",
             PRESETS["lossless"],
         ),
         _entry(
@@ -278,6 +278,6 @@ def definition_of(system: System) -> str:
 
 
 def _differing(settings: dict[str, Any], other: DecodingOptions) -> dict[str, Any]:
-    """Settings that are not those of ``other``; the language is the plan's."""
+    """Settings that are not those of ``other``; language and seed are the plan's."""
     theirs = other.to_dict()
-    return {key: value for key, value in settings.items() if key != "language" and theirs[key] != value}
+    return {key: value for key, value in settings.items() if key not in ("language", "seed") and theirs[key] != value}
