@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tools.evaluation.settings import Setting
-from ugsd_core.pictures import Line, line_chart
 from ugsd_core.calibration.report import number, table
 from ugsd_core.evaluation.pareto import front
 from ugsd_core.gate_card import GateCard
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pictures import Line, line_chart
 
 __all__ = ["pareto_picture", "pareto_section", "sweep_settings"]
 
