@@ -136,9 +136,3 @@ def _row(run: OpenRun, index: int, value: float | None, *, audio: bool, queued: 
     }
 
 
-def system_name(locale: Locale, name: str) -> str:
-    """A system's name in a language; one that the tables do not know keeps its own."""
-    try:
-        return say(locale, f"name.system.{name}")
-    except KeyError:
-        return name
