@@ -6,6 +6,7 @@ memory for as long as its ``clips.jsonl`` does not change: a run of ten thousand
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -177,12 +178,35 @@ class OpenRun:
             return [line.ratios.get("transmission_rate") for line in self.lines], False
         if sort == "total_s":
             return [line.clocks.get("total_s") for line in self.lines], False
-        found: dict[tuple[str, str], float | None] = {}
-        if sort in self.sorts:
+        found = self._kept_scores.get(sort, {}) if self.scored else {}
+        if sort in self.sorts and not found:
+            found = {}
             for system in self.systems:
                 ids, score = self.score(sort, system)
                 found |= {(name, system): value for name, value in zip(ids, score.per_clip, strict=True)}
         return [found.get(line.key) for line in self.lines], True
+
+    @cached_property
+    def _kept_scores(self) -> dict[str, dict[tuple[str, str], float | None]]:
+        """Metric to clip and system to value, as scoring left them; empty where there are none."""
+        from ugsd_core.evaluation.scoring import CLIP_SCORES_FILE
+
+        found: dict[str, dict[tuple[str, str], float | None]] = {}
+        try:
+            for text in (self.folder / CLIP_SCORES_FILE).read_text(encoding="utf-8").splitlines():
+                entry = json.loads(text)
+                for metric, value in entry["scores"].items():
+                    found.setdefault(metric, {})[(entry["id"], entry["system"])] = value
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+        return found
+
+    @cached_property
+    def first_sort(self) -> str:
+        """What its rows are sorted by at first: what a person asks of an emotion caption before all else."""
+        referenced = any(line.references for line in self.lines[:200])
+        wanted = ("emotion_f1", "rougeL") if referenced else ("emotion_consistency",)
+        return next((name for name in wanted if name in self.sorts), "run")
 
     def score(self, metric: str, system: str) -> tuple[list[str], MetricScore]:
         """A system's captions by one metric: ids of the clips, and the score in their order.
@@ -282,7 +306,8 @@ class RunFolders:
             OptionError: If there is no such run, or it is damaged.
         """
         path = self.path(name, session)
-        brought = path.parent != self.folder
+        with self._lock:
+            brought = path in self._brought.get(session, {}).values()
         try:
             status = (path / CLIPS_FILE).stat()
             stamp = (path, status.st_mtime_ns, status.st_size)
@@ -306,11 +331,10 @@ class RunFolders:
         """Take an unpacked run into a visit; returns the name it is opened by.
 
         Raises:
-            OptionError: If the folder holds no run; it is deleted then.
+            OptionError: If the folder holds no run.
         """
         found = next((path for path in [folder, *sorted(folder.glob("*"))] if _is_run(path)), None)
         if found is None:
-            shutil.rmtree(folder, ignore_errors=True)
             raise OptionError("this zip holds no run: it needs a clips.jsonl, as the folder of a run has it")
         with self._lock:
             runs = self._brought.setdefault(session, {})
@@ -327,6 +351,8 @@ class RunFolders:
                 del self._opened[stamp]
         for path in gone.values():
             shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # what it was unpacked into, if nothing else is there
 
 
 def _is_run(path: Path) -> bool:
