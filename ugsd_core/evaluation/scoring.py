@@ -2,8 +2,8 @@
 
 What depends on the captions (metrics, ratios, bytes, comparisons) is kept apart from what depends on the machine and
 the day (clocks, resources), so that the same captions give the same ``metrics.json``, byte by byte: clips are sorted by
-id, systems stand in the manifest's order, draws are seeded, and numbers are cut to ten digits. `docs/reports.md` has the
-schema.
+id, systems stand in the manifest's order, draws are seeded, and numbers are cut to ten digits. The schema is in
+`docs/reports.md`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ FIRST = ("edge", "cloud", "ugsd")
 Report = Callable[[int, int, str], None]
 
 
-def score_run(folder: Path | str, *, draws: int = 1000, seed: int = 0, progress: Report | None = None) -> dict[str, Any]:
+def score_run(
+    folder: Path | str, *, draws: int = 1000, seed: int = 0, progress: Report | None = None
+) -> dict[str, Any]:
     """Recompute all figures of a run and write them; returns what is in ``metrics.json``.
 
     Args:
@@ -76,7 +78,7 @@ def score_run(folder: Path | str, *, draws: int = 1000, seed: int = 0, progress:
         tell(1 + len(systems) + number, f"comparing {system}")
         figures[system] = system_figures(sheet, system)
         paired += paired_rows(sheet, system)
-    metrics = {
+    metrics: dict[str, Any] = {
         "schema": SCORE_SCHEMA,
         "language": language,
         "corpus": sorted({line.corpus for line in lines}),
@@ -92,7 +94,7 @@ def score_run(folder: Path | str, *, draws: int = 1000, seed: int = 0, progress:
         "systems": figures,
         "paired": paired,
     }
-    metrics = _cut(metrics)
+    metrics = dict(_cut(metrics))
     _write(folder / CLIP_SCORES_FILE, "".join(_line(entry) for entry in clip_scores(sheet)))
     timings = _cut({"schema": SCORE_SCHEMA, **timing_figures(lines, systems, manifest)})
     _write(folder / TIMINGS_FILE, json.dumps(timings, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
@@ -105,7 +107,9 @@ def score_run(folder: Path | str, *, draws: int = 1000, seed: int = 0, progress:
 def read_scores(folder: Path | str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """``metrics.json`` and ``timings.json`` as they stand; None if there are none that can be read."""
     try:
-        metrics, timings = (json.loads((Path(folder) / name).read_text("utf-8")) for name in (METRICS_FILE, TIMINGS_FILE))
+        metrics, timings = (
+            json.loads((Path(folder) / name).read_text("utf-8")) for name in (METRICS_FILE, TIMINGS_FILE)
+        )
     except (OSError, ValueError):
         return None
     both = (metrics, timings)

@@ -88,7 +88,10 @@ class Sheet:
             ids,
             [line.label for line in firsts],
             table,
-            {name: sorted(row for row, line in own.items() if line.hypothesis is not None) for name, own in table.items()},
+            {
+                name: sorted(row for row, line in own.items() if line.hypothesis is not None)
+                for name, own in table.items()
+            },
             draw_weights(strata, draws, seed),
             "speakers" if speakers else "clips",
             len(speakers) or None,
@@ -143,8 +146,7 @@ def system_figures(sheet: Sheet, system: str) -> dict[str, Any]:
         "absent": len(sheet.ids) - len(rows) - len(failed),
         "finish_reasons": dict(sorted(Counter(line.finish_reason or "cut" for line in lines).items())),
         "metrics": {
-            name: score_interval(score, weights).to_dict()
-            | {"unit": METRICS[name].unit, "signature": score.signature}
+            name: score_interval(score, weights).to_dict() | {"unit": METRICS[name].unit, "signature": score.signature}
             for name, score in sheet.scores[system].items()
         },
         "ratios": {name: _ratio_figures(name, lines, weights) for name in RATIO_DEFINITIONS},

@@ -17,8 +17,8 @@ CAPTION_CLOCKS = tuple(name for name in CLOCK_DEFINITIONS if name not in BLOCK_C
 
 #: One plain sentence a figure, shown wherever it is.
 RESOURCE_DEFINITIONS: dict[str, str] = {
-    "edge_cpu_percent": "Processor seconds of the edge's process over seconds of captioning; 100 is one core at work all "
-    "the time.",
+    "edge_cpu_percent": "Processor seconds of the edge's process over seconds of captioning; 100 is one core "
+    "at work all the time.",
     "verifier_cpu_percent": "The same of the verifier's process, where it runs on this machine.",
     "edge_rss_mb": "Largest resident memory of the edge's process after a caption, in MB (10⁶ bytes).",
     "verifier_rss_mb": "The same of the verifier's process, where it runs on this machine.",
