@@ -224,7 +224,9 @@ class EvaluationJobs:
         except _Stopped:
             self._tell(phase="stopped", eta_s=None, ahead=0)
         except Exception as error:  # the page says it, or that the log has it
-            _log.log(logging.INFO if isinstance(error, OptionError) else logging.ERROR, "an evaluation failed: %s", error)
+            _log.log(
+                logging.INFO if isinstance(error, OptionError) else logging.ERROR, "an evaluation failed: %s", error
+            )
             self._tell(phase="failed", error=error, eta_s=None, ahead=0)
         finally:
             ended()

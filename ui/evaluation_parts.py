@@ -50,10 +50,15 @@ class Services:
     inspected: Visits
     jobs: EvaluationJobs | None
 
+    @property
+    def leaving(self) -> list[Callable[[str], None]]:
+        """Called with a session that is over."""
+        return [self.visits.leave, self.files.leave, self.sounds.leave, self.places.leave, self.folders.leave]
 
-def html_part(elem_id: str, **settings: Any) -> gr.HTML:
+
+def html_part(elem_id: str, value_html: str = "", **settings: Any) -> gr.HTML:
     """Markup that will be made here."""
-    return gr.HTML("", apply_default_css=False, js_on_load=None, elem_id=elem_id, **settings)
+    return gr.HTML(value_html, apply_default_css=False, js_on_load=None, elem_id=elem_id, **settings)
 
 
 def said_part(elem_id: str) -> gr.HTML:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -25,6 +26,7 @@ from ui.view import error_line, status_html
 from ui.wording import Line
 
 __all__ = ["RunCards"]
+
 
 @dataclass(frozen=True, slots=True)
 class RunCards:
@@ -54,21 +56,34 @@ class RunCards:
         """Everything that `show` may change."""
         plots = [part for pair in self.plots.values() for part in pair]
         return [
-            self.choice, self.score, self.said, *self.downloads.values(), self.pack, self.about, self.figures, self.pairs,
-            self.player, self.table, self.row_said, self.metric, self.system, *plots,
+            self.choice, self.score, self.said, *self.downloads.values(), self.pack, self.about, self.figures,
+            self.pairs, self.player, self.table, self.row_said, self.metric, self.system, *plots,
         ]  # fmt: skip
 
     # Wiring
 
-    def wire(self) -> None:
-        """Connect what happens in the cards."""
+    def wire(self, shown: list[Any], show: Callable[[str, Locale], Values]) -> None:
+        """Connect what happens in the cards.
+
+        Args:
+            shown, show: The components that a run is shown in, other cards' too, and what gives their values.
+        """
+
+        def then(steps: Callable[..., Iterator[Values | None]]) -> Callable[..., Iterator[Values]]:
+            """A step that is None shows the run."""
+
+            def stepping(value: Any, locale: Locale, request: gr.Request) -> Iterator[Values]:
+                session = request.session_hash or ""
+                for values in steps(value, session, locale):
+                    yield show(session, locale) if values is None else values
+
+            return stepping
+
         heavy = QUIET | {"concurrency_limit": 4}
-        self.choice.input(self.chosen, [self.choice, self.locale], self.outputs, **heavy)
-        self.bring.upload(self.brought, [self.bring, self.locale], self.outputs, **heavy)
-        self.score.click(self.scored, self.locale, self.outputs, trigger_mode="once", **heavy)
-        self.pack.click(
-            self.packed, self.locale, [self.said, self.downloads["zip"]], trigger_mode="once", **heavy
-        )
+        self.choice.input(then(self.chosen), [self.choice, self.locale], shown, **heavy)
+        self.bring.upload(then(self.brought), [self.bring, self.locale], shown, **heavy)
+        self.score.click(then(self.scored), [self.score, self.locale], shown, trigger_mode="once", **heavy)
+        self.pack.click(self.packed, self.locale, [self.said, self.downloads["zip"]], trigger_mode="once", **heavy)
         quick = QUIET | {"queue": False}
         self.table.ask(self.asked, None, self.table, **quick)
         self.table.act(self.acted, self.locale, [self.player, self.table, self.row_said, self.tabs], **quick)
@@ -80,12 +95,12 @@ class RunCards:
 
     # What happens
 
-    def chosen(self, name: str | None, locale: Locale, request: gr.Request) -> Iterator[Values]:
+    def chosen(self, name: str | None, session: str, locale: Locale) -> Iterator[Values | None]:
         """A run was taken from the list."""
-        session = request.session_hash or ""
         self.look_at(session, name or "")
         yield self._says(session, locale, lambda now: Line(say(now, "eval.opening"), "busy"))
-        yield self.show(session, locale)
+        self.services.visits.of(session).run_line = None
+        yield None
 
     def look_at(self, session: str, name: str) -> None:
         """Another run is shown from now on."""
@@ -93,14 +108,11 @@ class RunCards:
         visit.opened, visit.query, visit.metric, visit.system = name, Query(), "", ""
         visit.run_line, visit.playing = None, None
         if name:
-            try:
+            with contextlib.suppress(UgsdError):  # said when it is shown
                 visit.query = Query(sort=self.services.folders.open(name, session).first_sort)
-            except UgsdError:
-                pass  # said when it is shown
 
-    def brought(self, path: str, locale: Locale, request: gr.Request) -> Iterator[Values]:
+    def brought(self, path: str, session: str, locale: Locale) -> Iterator[Values | None]:
         """A zip of a run was uploaded; it is unpacked for this visit."""
-        session = request.session_hash or ""
         yield self._says(session, locale, lambda now: Line(say(now, "eval.unpacking"), "busy"))
         try:
             name = self.services.files.unpack(session, Path(path), self.services.folders)
@@ -111,13 +123,12 @@ class RunCards:
         finally:
             Path(path).unlink(missing_ok=True)
         self.look_at(session, name)
-        yield self.show(session, locale)
+        yield None
 
-    def scored(self, locale: Locale, request: gr.Request) -> Iterator[Values]:
+    def scored(self, _: Any, session: str, locale: Locale) -> Iterator[Values | None]:
         """The figures of the run are to be worked out again."""
         from ugsd_core.evaluation.scoring import score_run
 
-        session = request.session_hash or ""
         visit = self.services.visits.of(session)
         try:
             run = self.services.folders.open(visit.opened, session)
@@ -128,7 +139,7 @@ class RunCards:
             yield self._says(session, locale, lambda now: error_line(now, problem))
             return
         visit.run_line = lambda now: Line(say(now, "eval.scored"))
-        yield self.show(session, locale)
+        yield None
 
     def packed(self, locale: Locale, request: gr.Request) -> Iterator[Values]:
         """The whole run is to be taken away."""

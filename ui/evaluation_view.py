@@ -39,6 +39,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "meteor",
             "meteor_exact_zh",
             "rougeL",
+            "rougeL_unstemmed",
             "cider_d",
             "embedding_cosine",
         ),
@@ -122,8 +123,12 @@ def _group(locale: Locale, key: str, columns: int) -> str:
     return f'<tr class="group"><th scope="colgroup" colspan="{columns + 1}">{escape(say(locale, key))}</th></tr>'
 
 
-def _heads(locale: Locale, systems: Sequence[str]) -> str:
-    heads = "".join(f'<th scope="col">{escape(system_name(locale, name))}</th>' for name in systems)
+def _heads(locale: Locale, figures: dict[str, Any]) -> str:
+    """Names of the systems, and on how many captions their figures stand."""
+    heads = "".join(
+        f'<th scope="col">{escape(system_name(locale, name))}<small>n = {one.get("n", 0):,}</small></th>'
+        for name, one in figures.items()
+    )
     return f"<thead><tr><td></td>{heads}</tr></thead>"
 
 
@@ -141,7 +146,7 @@ def corpus_table(run: OpenRun, locale: Locale) -> str:
     timed = {name: timings.get("systems", {}).get(name, {}) for name in systems}
     rows = [*_metric_rows(figures, locale), *_closure_rows(figures, locale), *_ratio_rows(figures, locale)]
     rows += [*_clock_rows(timed, locale), *_byte_rows(figures, locale), *_resource_rows(timed, locale)]
-    table = f'<table class="evaluated">{_heads(locale, systems)}<tbody>{"".join(rows)}</tbody></table>'
+    table = f'<table class="evaluated">{_heads(locale, figures)}<tbody>{"".join(rows)}</tbody></table>'
     return scroll(say(locale, "eval.table"), table) + _systems_note(systems, locale) + _reading_note(run, locale)
 
 
@@ -156,15 +161,20 @@ def _metric_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
             scores = [one.get("metrics", {}).get(name) for one in figures.values()]
             signature = next((score["signature"] for score in scores if score), "")
             means = _known(locale, f"metric.{name}", "")
-            yield f"<tr>{row_head(metric_name(locale, name), means, signature)}{''.join(map(_metric_cell, scores))}</tr>"
+            counts = [one.get("n") for one in figures.values()]
+            cells = "".join(_metric_cell(score, n) for score, n in zip(scores, counts, strict=True))
+            yield f"<tr>{row_head(metric_name(locale, name), means, signature)}{cells}</tr>"
 
 
-def _metric_cell(score: dict[str, Any] | None) -> str:
+def _metric_cell(score: dict[str, Any] | None, captions: int | None) -> str:
+    """Value and interval; and on how many clips the metric has a meaning, where those are not all."""
     if not score:
         return _cell("–")
     unit = score.get("unit", "")
     interval = _interval(score.get("low"), score.get("high"), lambda value: metric_figure(value, unit))
-    return _cell(metric_figure(score.get("value"), unit), interval, f"n = {score.get('n')}")
+    n = f"n = {score.get('n'):,}"
+    below = interval if score.get("n") == captions else f"{interval} ({n})" if interval else n
+    return _cell(metric_figure(score.get("value"), unit), below, n)
 
 
 def _closure_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
@@ -195,7 +205,9 @@ def _ratio_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
             found = one.get("ratios", {}).get(name) or {}
             interval = _interval(found.get("low"), found.get("high"), percent)
             pooled = found.get("pooled")
-            title = say(locale, "eval.pooled", pooled=percent(pooled), n=found.get("n", 0)) if pooled is not None else ""
+            title = (
+                say(locale, "eval.pooled", pooled=percent(pooled), n=found.get("n", 0)) if pooled is not None else ""
+            )
             cells += _cell(percent(found.get("value")), interval, title)
         means = f"{say(locale, f'ratio.{name}')} {say(locale, 'eval.ratio.means')}"
         yield f"<tr>{row_head(say(locale, f'figure.{name}'), means)}{cells}</tr>"

@@ -299,6 +299,10 @@ class RunFolders:
             raise OptionError(f"there is no run {name!r} here; choose one from the list, or bring its folder as a zip")
         return path
 
+    def timings(self, name: str) -> dict[str, Any]:
+        """``timings.json`` of a run that is kept here; empty before it was scored."""
+        return _json(self.folder / name / TIMINGS_FILE)
+
     def open(self, name: str, session: str = "") -> OpenRun:
         """A run, read anew only if it changed.
 

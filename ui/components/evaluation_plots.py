@@ -23,6 +23,7 @@ __all__ = ["RUN_PLOTS", "confusion_plot", "label_plot", "latency_plot", "quality
 
 _COLORS = (BLUE, RED, GREEN, AMBER, GREY, "#8a6fc0", "#2a8c9b", "#b05a86")
 _MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
+_SIDES = ("middle right", "bottom right", "top right", "middle left")
 _PATTERNS = ("", "/", "x", ".", "-", "\\", "+", "|")
 
 
@@ -40,17 +41,17 @@ def quality_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
         alone = at is None  # nothing was drafted: the verifier wrote everything
         x = 100.0 if alone else 100 * at
         figure.add_scatter(
-            x=[x], y=[value], mode="markers+text", text=[system_name(locale, name)], textposition="top center",
+            x=[x], y=[value], mode="markers+text", text=[system_name(locale, name)], textposition=_SIDES[number % 4],
             name=system_name(locale, name), showlegend=False, cliponaxis=False,
             marker={"size": 10, "color": _COLORS[number % 8],
                     "symbol": f"{_MARKS[number % 8]}{'-open' if alone else ''}"},
             error_y=_error(value, score.get("low"), score.get("high"), _COLORS[number % 8]),
             error_x=None if alone else _error(x, *(None if rate.get(k) is None else 100 * rate[k]
                                                    for k in ("low", "high")), _COLORS[number % 8]),
-            hovertemplate=f"%{{text}}<br>ρ %{{x:.1f}} %<br>%{{y:.2f}}<extra></extra>",  # noqa: F541
+            hovertemplate="%{text}<br>ρ %{x:.1f} %<br>%{y:.2f}<extra></extra>",
         )  # fmt: skip
         drawn = True
-    figure.update_xaxes(range=[-6, 112], ticksuffix=" %")
+    figure.update_xaxes(range=[-6, 124], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
     figure.update_yaxes(rangemode="normal")
     figure.update_layout(margin={"t": 24})
     return figure if drawn else None

@@ -1,8 +1,8 @@
 """The clips of a run, a page of rows at a time, and the one player for all of them.
 
 Markup is made by ``assets/web/run_table.js``. The value is JSON in one string, because Gradio walks through every part
-of a value that it knows the inside of. What a visitor does comes back as events: ``ask`` with a `ui.run_rows.Query`, and
-``act`` with ``kind`` (``play``, ``inspect`` or ``annotate``), ``id`` and ``system``.
+of a value that it knows the inside of. What a visitor does comes back as events: ``ask`` with a `ui.run_rows.Query`,
+and ``act`` with ``kind`` (``play``, ``inspect`` or ``annotate``), ``id`` and ``system``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ui.assets import web_asset
-from ui.language import Locale, say, words
+from ui.language import words
 from ui.run_rows import PAGE_ROWS, Query, page_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def run_table(**settings: Any) -> gr.HTML:
         value=empty_table(),
         html_template=(
             '<form class="rows-tools" role="search"></form><p class="rows-said" role="status" aria-live="polite"></p>'
-            '<div class="scroll rows-scroll" role="region" tabindex="0"><table class="rows"><thead></thead><tbody></tbody>'
-            '</table></div><nav class="rows-pages"></nav>'
+            '<div class="scroll rows-scroll" role="region" tabindex="0"><table class="rows"><thead></thead>'
+            '<tbody></tbody></table></div><nav class="rows-pages"></nav>'
         ),
         js_on_load=web_asset("words.js") + web_asset("run_table.js"),
         apply_default_css=False,
@@ -134,5 +134,3 @@ def _row(run: OpenRun, index: int, value: float | None, *, audio: bool, queued: 
         "trace": bool(line.trace),
         "queued": queued,
     }
-
-
