@@ -121,6 +121,16 @@ class OpenRun:
         return len({line.id for line in self.lines})
 
     @cached_property
+    def referenced(self) -> int:
+        """Clips that have a reference."""
+        return len({line.id for line in self.lines if line.references})
+
+    @cached_property
+    def labelled(self) -> int:
+        """Clips that have a label of the corpus."""
+        return len({line.id for line in self.lines if line.label})
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Emotion labels that its clips have."""
         return tuple(sorted({line.label for line in self.lines if line.label}))
