@@ -45,7 +45,7 @@ def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> E
         with gr.Column(elem_id="evaluate-run", min_width=0):
             with gr.Column(elem_classes="card", min_width=0):
                 runs["about"] = html_part("evaluate-about")
-            _views()
+            runs["views"] = _views()
             with gr.Column(elem_id="evaluate-figures", elem_classes="card", min_width=0):
                 runs["figures"] = html_part("evaluate-table")
             with gr.Column(elem_id="evaluate-clips", elem_classes="card", min_width=0):
@@ -73,9 +73,9 @@ def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> E
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _views() -> None:
+def _views() -> gr.HTML:
     """The switch between the parts of a run. Gradio's own tabs would not keep what is written into a hidden one."""
-    gr.HTML(
+    return gr.HTML(
         "",
         html_template='<div class="views" role="tablist"></div>',
         js_on_load=web_asset("words.js") + web_asset("run_views.js"),

@@ -1,5 +1,5 @@
 // The parts of a run, of which one is shown: tabs over columns that are all on the page, so that each can be written at
-// any time. In scope: element, props (panels: ids of the columns, words); and words.js.
+// any time. In scope: element, props (panels: ids of the columns, words), trigger(name, data); and words.js.
 const list = element.querySelector("[role=tablist]");
 const tabs = props.panels.map((panel) => {
   const tab = make("button", "view-tab");
@@ -24,6 +24,7 @@ function choose(chosen, focus = false) {
     node.setAttribute("aria-labelledby", tabs[place].id);
     node.toggleAttribute("data-unseen", !mine); // not a class: Gradio writes those anew
   });
+  trigger("seen", { view: chosen });
   dispatchEvent(new Event("resize")); // a plot that was drawn while it was hidden does not know its width
 }
 

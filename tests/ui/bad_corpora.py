@@ -31,7 +31,9 @@ class BadCorpus:
     usable: bool = False
 
 
-def _row(number: int, english: str = "The voice is low; the speaker is sad.", chinese: str = "声音低沉，很悲伤。") -> str:
+def _row(
+    number: int, english: str = "The voice is low; the speaker is sad.", chinese: str = "声音低沉，很悲伤。"
+) -> str:
     return f'clip{number},clip{number}.flac,sadness,"{english}","{chinese}"'
 
 
