@@ -15,7 +15,7 @@ from ugsd_core.errors import UgsdError
 from ui.assets import ExampleClip
 from ui.components.inspector import inspector
 from ui.components.meter import meter
-from ui.components.token_strip import token_strip
+from ui.components.strip_wire import token_strip, wire_value
 from ui.controls import language_and_mode, setting_controls, wire_controls
 from ui.language import Locale, label
 from ui.runs import Runs
@@ -212,7 +212,7 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
             if update.error is not None and not isinstance(update.error, UgsdError):
                 _log.error("a caption failed", exc_info=update.error)
             visit.shows(view)
-            yield _values(view.feed(update), running=True)
+            yield _values(view.feed(update))
         if view.finished:
             visit.latest = shelf.put(session, view.events, utterance.samples).name
         yield _values(Shown(), running=False)
@@ -235,10 +235,14 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
     stop.click(cancel, None, None, **_QUIET)
 
 
-def _values(shown: Shown, *, running: bool) -> tuple[Any, ...]:
-    parts = (shown.strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption)
-    buttons = (gr.update(interactive=not running), gr.update(interactive=running))
-    return (*(gr.skip() if part is None else part for part in parts), *buttons)
+def _values(shown: Shown, *, running: bool | None = None) -> tuple[Any, ...]:
+    """Values of all that `_wire_run` shows; the buttons stay as they are where nothing is said of them."""
+    strip = None if shown.strip is None else wire_value(shown.strip)
+    parts = (strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption)
+    run = stop = gr.skip()
+    if running is not None:
+        run, stop = gr.update(interactive=not running), gr.update(interactive=running)
+    return (*(gr.skip() if part is None else part for part in parts), run, stop)
 
 
 def _wire_locale(locale: gr.Radio, language: gr.Radio, outputs: list[gr.HTML], visits: Visits) -> None:

@@ -18,7 +18,8 @@ from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import Event, Mode
 from ugsd_core.result import CaptionResult, caption_result
 from ui.components.figures import percent, size
-from ui.components.token_strip import StripBuilder, empty_strip, frames, token_strip
+from ui.components.strip_wire import token_strip, wire_value
+from ui.components.token_strip import StripBuilder, empty_strip, frames
 from ui.components.word_diff import word_diff
 from ui.language import Locale, label, listed, say
 from ui.runs import Runs, Update
@@ -196,7 +197,7 @@ class CompareTab:
         except UgsdError as error:
             yield self._says(visit, partial(error_line, error=error), running=False)
             return
-        empty = {self.table: "", **{strip: empty_strip() for strip in self.strips.values()}}
+        empty = {self.table: "", **{strip: wire_value(empty_strip()) for strip in self.strips.values()}}
         yield empty | self._says(visit, partial(_writing, ORDER[0]), running=True)
         column = Column()
         for mode in ORDER:
@@ -204,7 +205,7 @@ class CompareTab:
             yield self._says(visit, partial(_writing, mode), running=True)
             for update in self.runs.caption(session, utterance, options.changed(mode=mode)):
                 waits = {} if update.ahead is None else self._says(visit, partial(queue_line, ahead=update.ahead))
-                yield {self.strips[mode]: column.feed(update), **waits}
+                yield {self.strips[mode]: wire_value(column.feed(update)), **waits}
             if column.error is not None and not isinstance(column.error, UgsdError):
                 _log.error("a comparison failed", exc_info=column.error)
             if column.result is None:

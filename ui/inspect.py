@@ -12,7 +12,8 @@ import gradio as gr
 
 from ugsd_core.errors import TraceError
 from ui.components.inspector import inspector
-from ui.components.token_strip import empty_strip, token_strip
+from ui.components.strip_wire import token_strip, wire_value
+from ui.components.token_strip import empty_strip
 from ui.exports import Exports
 from ui.language import Locale, label, say
 from ui.run_view import PLOTS, RunFigures, about_run, plot_heading, plot_of, run_choices, run_strip
@@ -181,14 +182,21 @@ class InspectTab:
             at_once: The page begins with this tab.
         """
 
-        def landed(locale: Locale, request: gr.Request) -> Values:
+        def landed(locale: Locale, request: gr.Request) -> Any:
             session, name = request.session_hash or "", request.query_params.get("trace", "")
             if name:
                 self.visits.of(session).latest = name
-            return self.opened(locale, request) if at_once else {tabs: gr.Tabs(selected=tab.id) if name else gr.skip()}
+            return self.opened(locale, request) if at_once else name
 
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-        page.load(landed, self.locale, self.outputs if at_once else [tabs], **quiet)
+        if at_once:
+            page.load(landed, self.locale, self.outputs, **quiet)
+        else:
+            # Only a link makes the tabs an output: with every later update of the page Gradio goes through all that is
+            # inside a component that has ever been one.
+            link = gr.State("")
+            page.load(landed, self.locale, link, **quiet | {"queue": True})
+            link.change(lambda: gr.Tabs(selected=tab.id), None, tabs, **quiet)
         tab.select(self.opened, self.locale, self.outputs, js=_DRAWN, **quiet)
 
     # What happens
@@ -293,7 +301,7 @@ class InspectTab:
             line = f'<p class="soft">{escape(say(locale, "runs.choose"))}</p>'
             return found | {self.choice: gr.update(choices=names, value=None)} | self._nothing(line)
         strip = run_strip(run) if visit.stop is None else stop_view(self.shelf.tour_folder, self.stops[visit.stop])[1]
-        found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: strip}
+        found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: wire_value(strip)}
         found |= self._run(run, locale)
         return found | self._files(session, run) if at == (visit.inspected, visit.stop) else {self.tour: gr.skip()}
 
@@ -326,7 +334,7 @@ class InspectTab:
         for heading, plot in self.plots.values():
             plots |= {heading: "", plot: gr.update(value=None, visible=False)}
         buttons = {self.keep: off, self.take: off, self.table: off, self.link: gr.update(visible=False)}
-        return {self.about: about, self.strip: empty_strip(), self.figures: ""} | plots | buttons
+        return {self.about: about, self.strip: wire_value(empty_strip()), self.figures: ""} | plots | buttons
 
     def _tour_card(self, stop: int | None, locale: Locale) -> Values:
         return {
