@@ -167,12 +167,12 @@ class EmulatedLink:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        connections: set[asyncio.Task[None]] = set()
+        connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.ensure_future(self._relay(reader, writer))
-            connections.add(task)
-            task.add_done_callback(connections.discard)
+            connections[task] = writer
+            task.add_done_callback(connections.pop)
 
         try:
             server = await asyncio.start_server(accepted, "127.0.0.1", 0, limit=_CHUNK_BYTES)
@@ -183,10 +183,13 @@ class EmulatedLink:
         self._listening_port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        await asyncio.sleep(0.01)  # accepts who is knocking: not every system turns them away when listening ends
         server.close()
-        for task in list(connections):
+        standing = dict(connections)
+        for task, writer in standing.items():
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+            writer.transport.abort()  # a task that had not begun does not get to its own end
+        await asyncio.gather(*standing, return_exceptions=True)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of an edge, until both directions have ended or one broke."""
