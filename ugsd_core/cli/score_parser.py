@@ -12,7 +12,7 @@ def add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = commands.add_parser(
         "score",
         help="score captions against references, without any model",
-        description="Score captions against human references by every metric of docs/metrics.md, with 95 % intervals and "
+        description="Score captions against references by every metric of docs/metrics.md, with 95 % intervals and "
         "the signature that makes each number reproducible. No model is loaded and nothing is downloaded.",
         epilog='A row of FILE.jsonl: {"id": "1", "hypothesis": "A sad voice.", "references": ["She sounds sad."]}; '
         "'label' (the clip's emotion) and 'speaker' are used where they are there.",
