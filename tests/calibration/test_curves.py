@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.calibration.worlds import LENGTH, record, world
-from ugsd_core.calibration.bootstrap import Interval
+from ugsd_core.bootstrap import Interval
 from ugsd_core.calibration.curves import World, best_within, curve, random_gate, signal_gate
 from ugsd_core.calibration.fusion import Fusion, acceptances, choose_fusion, compare
 from ugsd_core.calibration.outcomes import RANK, Acceptance

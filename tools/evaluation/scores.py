@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tools.evaluation.ngrams import ngram_scores, rouge_l, words
 from tools.evaluation.settings import EVERY_EMOTION
-from ugsd_core.calibration.bootstrap import Strata, draw_weights, interval, macro_means, macro_ratios, make_strata
+from ugsd_core.bootstrap import Strata, draw_weights, interval, macro_means, macro_ratios, make_strata
 from ugsd_core.calibration.conformal import wilson
 from ugsd_core.calibration.measures import unweighted_recall
 from ugsd_core.lexicon import EMOTION_LABELS, emotions_in

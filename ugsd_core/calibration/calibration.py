@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ugsd_core.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.blocks import block_aurocs, cut_blocks
-from ugsd_core.calibration.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.conformal import Coverage, promise_threshold
 from ugsd_core.calibration.curves import Curve, Gate, World, best_within, curve, random_gate, signal_gate
 from ugsd_core.calibration.fit import Score, Table, candidates, choose, fit, fit_isotonic, make_table, out_of_fold

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ugsd_core.calibration.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
+from ugsd_core.bootstrap import Interval, draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.curves import World, best_within, curve, signal_gate
 from ugsd_core.calibration.outcomes import RANK, Acceptance
 from ugsd_core.calibration.records import ClipRecord

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ugsd_core.calibration.bootstrap import draw_weights, interval, macro_means, make_strata
+from ugsd_core.bootstrap import draw_weights, interval, macro_means, make_strata
 from ugsd_core.calibration.measures import macro_mean
 
 
