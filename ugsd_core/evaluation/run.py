@@ -155,7 +155,9 @@ class _Evaluation:
                 yield Step(done, self.total, left, line)
         except _Cancelled:
             return
-        if self.manifest["finished"] is None or done > before:
+        names = [entry["name"] for entry in self.manifest["systems"]]
+        whole = all((clip.id, name) in self.lines for name in names for clip in self.clips)
+        if whole and (done > before or self.manifest["finished"] is None):
             self.manifest["finished"] = now()
 
     def close(self) -> None:
