@@ -211,7 +211,9 @@ def test_a_damaged_manifest_is_no_licence_to_start_anew(tmp_path: Path) -> None:
 
 def test_a_random_gate_sends_as_much_as_its_system_on_average(tmp_path: Path) -> None:
     of = corpus(tmp_path, 40)
-    plan = plan_for(tmp_path / "run", of, "edge", ("mine: gate=entropy tau=1 cut=none acceptance=rank", "r: match=mine"))
+    plan = plan_for(
+        tmp_path / "run", of, "edge", ("mine: gate=entropy tau=1 cut=none acceptance=rank", "r: match=mine")
+    )
     run_all(plan, FakeSource(unsure={3: 2.0, 7: 1.5}))
     lines = captions(plan.folder)
 
@@ -244,7 +246,9 @@ def test_an_oracle_never_asks_in_vain_and_has_no_clock(tmp_path: Path, rule: str
     assert all(line.counts["blocks_changed"] == line.counts["escalations"] for line in lines)
     assert any(line.counts["escalations"] for line in lines)
     assert all(value is None for line in lines for value in (*line.clocks.values(), *line.resources.values()))
-    assert all(line.wall_s is None and not any(line.blocks[n] for n in line.blocks if n.endswith("_ms")) for line in lines)
+    assert all(
+        line.wall_s is None and not any(line.blocks[n] for n in line.blocks if n.endswith("_ms")) for line in lines
+    )
     if rule == "acceptance=greedy":
         cloud = [line.hypothesis for line in captions(plan.folder) if line.system == "cloud"]
         assert [line.hypothesis for line in lines] == cloud, "what changes nothing was not needed"
