@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ import pytest
 from tests.evaluation.worlds import captions, facts, write_wav
 from tests.tiny import save_checkpoint
 from ugsd_core.cli import main
-from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE
+from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE
+from ugsd_core.evaluation.scoring import score_run
+from ugsd_core.wire.process import VerifierProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = "edge,cloud,paper,speculative,oracle"
@@ -42,10 +45,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def verifier(pair: tuple[Path, Path]) -> Iterator[VerifierProcess]:
+    """One that runs already."""
+    with VerifierProcess(["--checkpoint", str(pair[1])], wait=False) as child:
+        yield child
+
+
 def command(corpus: Path, out: Path, pair: tuple[Path, Path], *more: str) -> list[str]:
     words = ["evaluate", str(corpus), "--split", "test", "--systems", SYSTEMS, "--no-score", "--out", str(out)]
     words += [word for text in OWN for word in ("--system", text)]
-    return [*words, "--edge", str(pair[0]), "--verifier-checkpoint", str(pair[1]), *more]
+    return [*words, "--edge", str(pair[0]), *(more or ("--verifier-checkpoint", str(pair[1])))]
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:
@@ -67,17 +77,24 @@ def wait_for_lines(path: Path, count: int, child: subprocess.Popen[str]) -> None
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, corpus: Path, pair: tuple[Path, Path]) -> Path:
-    """A run that never stopped."""
+def whole(
+    tmp_path_factory: pytest.TempPathFactory, corpus: Path, pair: tuple[Path, Path], verifier: VerifierProcess
+) -> Path:
+    """A run that never stopped, with a verifier of its own; the other one loads meanwhile."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     assert main(command(corpus, folder, pair)) == 0
     return folder
 
 
 def test_a_run_that_is_killed_goes_on_to_the_same_captions(
-    tmp_path: Path, corpus: Path, pair: tuple[Path, Path], whole: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    corpus: Path,
+    pair: tuple[Path, Path],
+    whole: Path,
+    verifier: VerifierProcess,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = command(corpus, tmp_path / "run", pair)
+    words = command(corpus, tmp_path / "run", pair, "--verifier", verifier.address)
     child = start(words)
     try:
         wait_for_lines(tmp_path / "run" / CLIPS_FILE, 10, child)
@@ -92,6 +109,9 @@ def test_a_run_that_is_killed_goes_on_to_the_same_captions(
     assert f"{kept} of {3 * N_SYSTEMS} captions are there already" in errors
     assert f"{3 * N_SYSTEMS - kept} captions in" in out and "outside of captions" in out
     assert [facts(line) for line in captions(tmp_path / "run")] == [facts(line) for line in captions(whole)]
+    for folder in (tmp_path / "run", whole):
+        score_run(folder, draws=20)
+    assert (tmp_path / "run" / METRICS_FILE).read_bytes() == (whole / METRICS_FILE).read_bytes()
 
 
 def test_ctrl_c_says_how_to_go_on(
