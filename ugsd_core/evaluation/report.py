@@ -20,6 +20,10 @@ __all__ = ["build_report"]
 COMPARED = ("emotion_consistency", "emotion_f1", "paper_bleu1", "paper_bleu4", "meteor", "meteor_exact_zh", "rougeL")
 #: Baseline to how a heading calls it.
 BASES = {"edge": "edge-only", "cloud": "cloud-only", "ugsd": "ugsd"}
+OUTSIDE = (
+    "outside",
+    "Share of the run's time that went elsewhere than into captions: reading recordings, writing lines.",
+)
 #: Below this p a difference gets its marks.
 MARKS = ((0.01, "**"), (0.05, "*"))
 ABSENT = (
@@ -31,8 +35,8 @@ DIFFERENCES = {
     "quality": (
         "BLEU-1 is sacreBLEU's first precision without a brevity penalty, BLEU-4 its score with one: the reading "
         "under which the paper's pairs of figures make sense. BLEU with the penalty in both stands under 'n-grams'.",
-        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used could "
-        "not be checked here.",
+        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used "
+        "could not be checked here.",
         "n-gram scores hardly see the emotion: read them beside 'emotion right', never alone.",
     ),
     "time": (
@@ -128,9 +132,24 @@ def _short(column: Column, runs: Sequence[ScoredRun]) -> str:
     return f"over fewer clips: {', '.join(parts)}." if parts else ""
 
 
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f} %"
+
+
 def _overview(runs: Sequence[ScoredRun]) -> Section:
     """What was run."""
-    head = ("run", "corpus", "captions in", "clips", "failed", "systems", "captions a minute", "resampled", "draws")
+    head = (
+        "run",
+        "corpus",
+        "captions in",
+        "clips",
+        "failed",
+        "systems",
+        "captions/min",
+        "outside",
+        "resampled",
+        "draws",
+    )
     rows = []
     for run in runs:
         failed = sum(len(entry["failed"]) for entry in run.metrics["systems"].values())
@@ -142,7 +161,8 @@ def _overview(runs: Sequence[ScoredRun]) -> Section:
                 str(run.metrics["clips"]),
                 str(failed),
                 str(len(run.systems)),
-                number(run.timings["clips_per_minute"], 1),
+                number(run.timings["captions_per_minute"], 1),
+                _share(run.timings["outside_share"]),
                 run.metrics["resampled"],
                 str(run.metrics["draws"]),
             )
@@ -180,7 +200,8 @@ def _comparisons(runs: Sequence[ScoredRun]) -> Section | None:
     text = (
         "Difference of two systems on the clips that both captioned, with its 95 % interval, by paired bootstrap: in "
         "every draw of clips both are read, and the difference is kept. * p < .05, ** p < .01, two-sided, not "
-        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference gets a mark."
+        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference "
+        "gets a mark."
     )
     return Section("Systems against each other", (text,), tuple(tables))
 
@@ -324,4 +345,4 @@ def _definitions(runs: Sequence[ScoredRun]) -> Section:
             for name, figures in entry["metrics"].items():
                 signatures.setdefault(name, {})[figures["signature"]] = None
     said = [(f"signature of {name}", " — ".join(signatures[name])) for name in METRICS if name in signatures]
-    return Section("Definitions", lines=(("n", "Clips that a system captioned."), *shown, *said))
+    return Section("Definitions", lines=(("n", "Clips that a system captioned."), OUTSIDE, *shown, *said))
