@@ -37,8 +37,8 @@ def add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser = commands.add_parser(
         "sweep",
         help="caption a corpus with a grid of settings, and find the Pareto front",
-        description="Caption a corpus with every combination of thresholds, ranks and block lengths, over emulated links, "
-        "and show which settings no other beats in quality, tokens sent and time. Edge-only and cloud-only are "
+        description="Caption a corpus with every combination of thresholds, ranks and block lengths, over emulated "
+        "links, and show which settings no other beats in quality, tokens sent and time. Edge-only and cloud-only are "
         "captioned with them. A sweep that was stopped goes on with the same command.",
     )
     add_corpus_options(parser)

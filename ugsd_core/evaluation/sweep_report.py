@@ -25,8 +25,8 @@ __all__ = ["Point", "Sweep", "build_sweep", "sweep_json", "sweep_texts"]
 ENDS = ("edge", "cloud")
 FRONT = (
     "A setting is on the front of a link if no other setting of that link is at least as good in quality, tokens sent "
-    "(ρ) and time (total_s, median) and better in one of them. Edge-only takes part; cloud-only drafts nothing and does "
-    "not."
+    "(ρ) and time (total_s, median) and better in one of them. Edge-only takes part; cloud-only drafts nothing and "
+    "does not."
 )
 
 
