@@ -81,7 +81,7 @@ def as_markdown(document: Document, *, pictures: bool = True) -> str:
         parts.append(f"## {_plain(section.title)}")
         parts += [_plain(text) for text in section.paragraphs]
         for table in section.tables:
-            parts += [f"**{_plain(table.title)}**", _pipes(table)]
+            parts += [*([] if table.title == section.title else [f"**{_plain(table.title)}**"]), _pipes(table)]
             parts += [_plain(note) for note in table.notes]
         if pictures:
             parts += [f"![{_plain(picture.title)}]({picture.name})" for picture in section.pictures]
