@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import inf
@@ -29,10 +30,10 @@ Resources = dict[str, float | None]
 
 def _facts(clip: CorpusClip, language: str, folder: Path | None) -> dict[str, Any]:
     """What a line says of the clip, whatever became of its caption."""
-    path = ""
-    if clip.path is not None:
-        inside = folder is not None and clip.path.is_relative_to(folder)
-        path = (clip.path.relative_to(folder) if inside and folder is not None else clip.path).as_posix()
+    path = "" if clip.path is None else clip.path.as_posix()
+    if clip.path is not None and folder is not None:
+        there, root = Path(os.path.abspath(clip.path)), Path(os.path.abspath(folder))
+        path = there.relative_to(root).as_posix() if there.is_relative_to(root) else path
     return {
         "id": clip.id,
         "corpus": clip.corpus,

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ugsd_core.corpora.clip import Corpus, CorpusClip
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import AudioError, HandshakeRefused, OptionError, ProtocolError, VerifierUnavailable, WireError
 from ugsd_core.evaluation.clip_line import caption_line, emotion_share, failed_line, pooled_rho
 from ugsd_core.evaluation.folder import RunFolder
@@ -33,14 +31,12 @@ from ugsd_core.messages import CaptionFinished, Event, VerifierLost
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
 
-__all__ = ["RemembersBudgets", "chosen_clips", "evaluate", "preflight"]
+__all__ = ["RemembersBudgets", "chosen_clips", "evaluate"]
 
 #: A verifier that was lost gets so long before it is asked once more.
 RETRY_AFTER_S = 1.0
 #: Tokens of a caption that only warms up.
 WARM_UP_TOKENS = 8
-#: Problems of a kind that are told one by one.
-EXAMPLES = 3
 
 
 @runtime_checkable
@@ -77,31 +73,13 @@ def chosen_clips(plan: EvaluationPlan) -> tuple[CorpusClip, ...]:
     return tuple(clip for clip in usable if clip.id in chosen)
 
 
-def preflight(corpus: Corpus, language: str, limit: int | None = None) -> list[str]:
-    """What a person should know before a run, in sentences: how many clips can be used, and why others cannot."""
-    usable = corpus.usable(language)
-    drawn = f", of which {limit} will be drawn" if limit is not None and limit < len(usable) else ""
-    clips = f"{len(corpus.clips)} {'clip' if len(corpus.clips) == 1 else 'clips'}"
-    found = [f"{corpus.name}: {len(usable)} of {clips} can be captioned and scored in {language!r}{drawn}."]
-    labelled = sum(1 for clip in usable if not clip.references.get(language))
-    if labelled:
-        found.append(f"{labelled} of them have a label and no reference: only the emotion scores can judge them.")
-    kinds = Counter(problem.kind for problem in corpus.problems)
-    for kind, count in kinds.most_common():
-        messages = [problem.message for problem in corpus.problems if problem.kind == kind]
-        found += messages[:EXAMPLES]
-        if count > EXAMPLES:
-            found.append(f"… and {count - EXAMPLES} more like this ({kind.replace('_', ' ')}).")
-    return found
-
-
 def evaluate(
     plan: EvaluationPlan,
     source: CaptionSource,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     notes: Mapping[str, Any] | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Caption what is missing.
 
     Args:
@@ -153,7 +131,6 @@ class _Evaluation:
         self.manifest: dict[str, Any] = {}
         self.lines: dict[tuple[str, str], ClipLine] = {}
         self.session: Session | None = None
-        self.root = _common_folder(clips)
 
     @property
     def total(self) -> int:
@@ -178,7 +155,9 @@ class _Evaluation:
                 yield Step(done, self.total, left, line)
         except _Cancelled:
             return
-        if self.manifest["finished"] is None or done > before:
+        names = [entry["name"] for entry in self.manifest["systems"]]
+        whole = all((clip.id, name) in self.lines for name in names for clip in self.clips)
+        if whole and (done > before or self.manifest["finished"] is None):
             self.manifest["finished"] = now()
 
     def close(self) -> None:
@@ -287,7 +266,9 @@ class _Evaluation:
             utterance = load_utterance(clip.path, first_30_s=True)
         except AudioError as error:
             for order, system in wanted:
-                yield self._keep(failed_line(clip, self.plan.language, system.name, order, str(error), self.root))
+                yield self._keep(
+                    failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
+                )
             return
         for order, system in wanted:
             yield self._keep(self._caption(clip, utterance, order, system))
@@ -298,7 +279,7 @@ class _Evaluation:
             events, wall_s, resources = self._events(f"{clip.id!r}", utterance, system)
         except ProtocolError as error:
             # The verifier is there and says that it can't do this one.
-            return failed_line(clip, self.plan.language, system.name, order, str(error), self.root)
+            return failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
         trace = self.folder.write_trace(system.name, clip.id, events) if self.plan.traces else None
         line = caption_line(
             clip,
@@ -309,7 +290,7 @@ class _Evaluation:
             resources=resources,
             trace=trace,
             timed=system.kind != "oracle",
-            folder=self.root,
+            folder=self.plan.corpus.folder,
         )
         # What an oracle spends is the verifier's work, whatever clock it falls on.
         self.session.captioned(line, wall_s if system.kind == "oracle" else line.clocks["total_s"])
@@ -377,13 +358,13 @@ class _Evaluation:
         self.folder.append(line)
         self.lines[line.key] = line
         if self.session is not None and self.session.due():
-            self._note()
+            self._note(sync=False)
         return line
 
-    def _note(self) -> None:
+    def _note(self, *, sync: bool = True) -> None:
         if self.session is not None:
             self.session.update()
-        self.folder.write_manifest(self.manifest)
+        self.folder.write_manifest(self.manifest, sync=sync)
 
 
 def _used(before: dict[str, float | None], after: dict[str, float | None]) -> dict[str, float | None]:
@@ -394,14 +375,3 @@ def _used(before: dict[str, float | None], after: dict[str, float | None]) -> di
         # A verifier that was started anew in between counts from its own beginning.
         used[name] = None if early is None or late is None else max(0.0, late - early)
     return used
-
-
-def _common_folder(clips: Sequence[CorpusClip]) -> Path | None:
-    """The deepest folder that holds the audio of all clips: what their paths are told relative to."""
-    import os
-
-    folders = {os.path.abspath(clip.path.parent) for clip in clips if clip.path is not None}
-    try:
-        return Path(os.path.commonpath(folders)) if folders else None
-    except ValueError:  # on several drives
-        return None
