@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -80,7 +81,7 @@ def as_markdown(document: Document, *, pictures: bool = True) -> str:
         parts.append(f"## {_plain(section.title)}")
         parts += [_plain(text) for text in section.paragraphs]
         for table in section.tables:
-            parts += [f"**{_plain(table.title)}**", _pipes(table)]
+            parts += [*([] if table.title == section.title else [f"**{_plain(table.title)}**"]), _pipes(table)]
             parts += [_plain(note) for note in table.notes]
         if pictures:
             parts += [f"![{_plain(picture.title)}]({picture.name})" for picture in section.pictures]
@@ -95,10 +96,10 @@ def _pipes(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is meant as Markdown."""
-    for mark in ("\\", "*", "_", "<", "`"):
+    """Text in which nothing is meant as Markdown; an underscore within a word is none, and stays readable."""
+    for mark in ("\\", "*", "<", "`"):
         text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
+    return " ".join(re.sub(r"(?<!\w)_|_(?!\w)", r"\_", text).split())
 
 
 def _cell(text: str) -> str:

@@ -18,21 +18,29 @@ __all__ = ["build_report"]
 
 #: Metrics that the comparison tables show; all of them are in the CSV and JSON files.
 COMPARED = ("emotion_consistency", "emotion_f1", "paper_bleu1", "paper_bleu4", "meteor", "meteor_exact_zh", "rougeL")
+#: What the columns of those tables are called.
+TITLES = {name: column.title for column in (*QUALITY, *EMOTION) for name in column.figures}
 #: Baseline to how a heading calls it.
 BASES = {"edge": "edge-only", "cloud": "cloud-only", "ugsd": "ugsd"}
+OUTSIDE = (
+    "outside",
+    "Share of the run's time that went elsewhere than into captions: reading recordings, writing lines.",
+)
 #: Below this p a difference gets its marks.
 MARKS = ((0.01, "**"), (0.05, "*"))
 ABSENT = (
-    "Not reproduced here: the rows of the paper's tables were not within reach when this program was written, and none "
-    "is guessed. Rows put into ugsd_core/data/paper_tables.json appear in these tables."
+    "Not reproduced here: the paper's four tables are not available offline. Their rows were not within reach when "
+    "this program was written, and none is guessed. Rows put into ugsd_core/data/paper_tables.json appear in the "
+    "tables above."
 )
+SEE = "The paper's own rows are not reproduced here: see 'The paper's figures'."
 #: How our columns may differ from the paper's of the same name.
 DIFFERENCES = {
     "quality": (
         "BLEU-1 is sacreBLEU's first precision without a brevity penalty, BLEU-4 its score with one: the reading "
         "under which the paper's pairs of figures make sense. BLEU with the penalty in both stands under 'n-grams'.",
-        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used could "
-        "not be checked here.",
+        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used "
+        "could not be checked here.",
         "n-gram scores hardly see the emotion: read them beside 'emotion right', never alone.",
     ),
     "time": (
@@ -101,12 +109,12 @@ def _table(
             cells = [number(row.values.get(column.key), 3 if name == "time" else 1) for column in columns]
             rows.append((*((f"paper, table {row.table}",) if texts == 2 else ()), f"{row.system} (paper)", "", *cells))
         if not theirs:
-            ends.append(f"The paper's rows: {ABSENT}")
+            ends.append(SEE)
     head = (*(("run",) if texts == 2 else ()), "system", "n", *(column.title for column in columns))
     kept = [place for place in range(len(head)) if place <= texts or any(row[place] not in ("n/a", "") for row in rows)]
     empty = [head[place] for place in range(len(head)) if place not in kept]
     if empty:
-        ends.append(f"No figure for {', '.join(empty)} in any row.")
+        ends.append(f"No figure in any row: {'; '.join(empty)}.")
     cut = tuple(tuple(row[place] for place in kept) for row in rows)
     interval = "In brackets: 95 % interval." if name in ("quality", "emotion", "ngrams") else ""
     told = tuple(filter(None, [interval, *notes, *ends]))
@@ -128,9 +136,24 @@ def _short(column: Column, runs: Sequence[ScoredRun]) -> str:
     return f"over fewer clips: {', '.join(parts)}." if parts else ""
 
 
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f} %"
+
+
 def _overview(runs: Sequence[ScoredRun]) -> Section:
     """What was run."""
-    head = ("run", "corpus", "captions in", "clips", "failed", "systems", "captions a minute", "resampled", "draws")
+    head = (
+        "run",
+        "corpus",
+        "captions in",
+        "clips",
+        "failed",
+        "systems",
+        "captions/min",
+        "outside",
+        "resampled",
+        "draws",
+    )
     rows = []
     for run in runs:
         failed = sum(len(entry["failed"]) for entry in run.metrics["systems"].values())
@@ -142,7 +165,8 @@ def _overview(runs: Sequence[ScoredRun]) -> Section:
                 str(run.metrics["clips"]),
                 str(failed),
                 str(len(run.systems)),
-                number(run.timings["clips_per_minute"], 1),
+                number(run.timings["captions_per_minute"], 1),
+                _share(run.timings["outside_share"]),
                 run.metrics["resampled"],
                 str(run.metrics["draws"]),
             )
@@ -180,7 +204,8 @@ def _comparisons(runs: Sequence[ScoredRun]) -> Section | None:
     text = (
         "Difference of two systems on the clips that both captioned, with its 95 % interval, by paired bootstrap: in "
         "every draw of clips both are read, and the difference is kept. * p < .05, ** p < .01, two-sided, not "
-        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference gets a mark."
+        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference "
+        "gets a mark."
     )
     return Section("Systems against each other", (text,), tuple(tables))
 
@@ -209,12 +234,12 @@ def _against(runs: Sequence[ScoredRun], base: str) -> Table | None:
     for name in names:
         effects = [row["mde"] for key, row in found.items() if key[2] == name and row["mde"] is not None]
         if effects:
-            least.append(f"{name} {number(max(effects), 1)}")
+            least.append(f"{TITLES[name]} {number(max(effects), 1)}")
     notes = (
         "Smallest true difference that these clips show with probability .8 (the largest of the rows): "
         f"{', '.join(least) or 'n/a'}.",
     )
-    head = (*(("run",) if len(runs) > 1 else ()), "system", "n", *names)
+    head = (*(("run",) if len(runs) > 1 else ()), "system", "n", *(TITLES[name] for name in names))
     return Table(f"against-{base}", f"Less {BASES[base]}", head, tuple(rows), 2 if len(runs) > 1 else 1, notes)
 
 
@@ -230,8 +255,9 @@ def _claims(runs: Sequence[ScoredRun]) -> Section:
         ("figure", "the paper", "read in"),
         known.claims,
         3,
-        (known.name, known.setting),
+        (known.name, known.setting, known.sources),
     )
+    absent = () if known.rows else (ABSENT,)
     head = (
         "run",
         "system",
@@ -249,15 +275,13 @@ def _claims(runs: Sequence[ScoredRun]) -> Section:
         if system not in ("edge", "cloud")
     ]
     if not rows:
-        return Section("The paper's figures", tables=(claims,))
+        return Section("The paper's figures", absent, (claims,))
     note = (
         "Other models, other clips, other machines: these are the same quotients, not the same experiment. Time and "
         "OTPS: quotients of medians."
     )
-    return Section(
-        "The paper's figures",
-        tables=(claims, Table("claims", "The same quotients here", head, tuple(rows), 2, (note,))),
-    )
+    here = Table("claims", "The same quotients here", head, tuple(rows), 2, (note,))
+    return Section("The paper's figures", absent, (claims, here))
 
 
 def _claim_cells(run: ScoredRun, system: str) -> tuple[str, ...]:
@@ -324,4 +348,4 @@ def _definitions(runs: Sequence[ScoredRun]) -> Section:
             for name, figures in entry["metrics"].items():
                 signatures.setdefault(name, {})[figures["signature"]] = None
     said = [(f"signature of {name}", " — ".join(signatures[name])) for name in METRICS if name in signatures]
-    return Section("Definitions", lines=(("n", "Clips that a system captioned."), *shown, *said))
+    return Section("Definitions", lines=(("n", "Clips that a system captioned."), OUTSIDE, *shown, *said))

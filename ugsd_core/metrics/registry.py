@@ -104,6 +104,8 @@ _ALL = (
         "Share of the caption's words (Chinese: characters), lower case and without punctuation, that are in a "
         "reference, times the brevity penalty, over all captions together.",
         "coco_bleu:bleu1",
+        ("nltk",),
+        "eval",
     ),
     Metric(
         "bleu4",
@@ -113,6 +115,8 @@ _ALL = (
         "Mean precision of word sequences of length 1 to 4, lower case and without punctuation, times the brevity "
         "penalty, over all captions together.",
         "coco_bleu:bleu4",
+        ("nltk",),
+        "eval",
     ),
     Metric(
         "bleu_bp",
@@ -121,6 +125,8 @@ _ALL = (
         "none",
         "Brevity penalty in bleu1 and bleu4: 1 if the captions are at least as long as the references.",
         "coco_bleu:bleu_bp",
+        ("nltk",),
+        "eval",
     ),
     Metric(
         "length_ratio",
@@ -129,6 +135,8 @@ _ALL = (
         "none",
         "Words (Chinese: characters) of all captions over those of the references nearest in length.",
         "coco_bleu:length_ratio",
+        ("nltk",),
+        "eval",
     ),
     Metric(
         "meteor",
@@ -157,9 +165,19 @@ _ALL = (
         BOTH,
         "0–100",
         "higher",
-        "F1 of the longest common subsequence of words (Chinese: characters) of caption and reference; mean over "
+        "F1 of the longest common subsequence of word stems (Chinese: characters) of caption and reference; mean over "
         "clips.",
         "rouge:rouge_l",
+        ("rouge_score",),
+        "eval",
+    ),
+    Metric(
+        "rougeL_unstemmed",
+        ("en",),
+        "0–100",
+        "higher",
+        "F1 of the longest common subsequence of words as they stand, not of their stems; mean over clips.",
+        "rouge:rouge_l_unstemmed",
         ("rouge_score",),
         "eval",
     ),
@@ -170,6 +188,8 @@ _ALL = (
         "higher",
         "Likeness of the word sequences of caption and references, rare ones weighing more; mean over clips.",
         "cider:cider_d",
+        ("nltk",),
+        "eval",
     ),
     Metric(
         "emotion_f1",
