@@ -186,7 +186,7 @@ def test_a_pipe_gets_marks_and_no_control_characters(world: World, capsys: pytes
 def test_the_edges_view_of_the_emotion_is_told_when_it_was_sent() -> None:
     from dataclasses import replace
 
-    from ugsd_core.cli.report import report
+    from ugsd_core.cli.caption_lines import report
 
     plain = report(caption_result(every_state()), "plain")
     events = [replace(e, posterior_bytes=9) if e.kind == "frame_sent" else e for e in every_state()]

@@ -22,7 +22,7 @@ from ugsd_core.messages import (
 from ugsd_core.options import DecodingOptions
 from ugsd_core.verifier import VerifierLink
 
-__all__ = ["CaptionRun"]
+__all__ = ["CaptionRun", "open_request"]
 
 
 @dataclass
@@ -90,21 +90,7 @@ class CaptionRun:
             "vocabulary_size": info.vocabulary_size,
         }
         yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
-        o = self.options
-        self.link.open(
-            OpenRequest(
-                self.utterance,
-                o.language,
-                self.drafter.prompt_name(o, self.utterance),
-                self.code,
-                o.acceptance,
-                o.rank,
-                o.probability,
-                o.bonus,
-                o.top_k,
-                fusion_weight(o.fusion, self.drafter.gate_card(o.language)),
-            )
-        )
+        self.link.open(open_request(self.utterance, self.code, self.drafter, self.options))
         yield from self.frames()
 
     # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,3 +106,20 @@ class CaptionRun:
         yield from self.frames()
         reason: FinishReason = "end_of_turn" if self.ids[-1] in self.drafter.end_ids else "max_length"
         yield CaptionFinished(self.now(), "".join(self.pieces), tuple(self.ids), reason)
+
+
+def open_request(utterance: str, code: AcousticCode, drafter: Drafter, options: DecodingOptions) -> OpenRequest:
+    """What the verifier is told of an utterance before its first block."""
+    o = options
+    return OpenRequest(
+        utterance,
+        o.language,
+        drafter.prompt_name(o, utterance),
+        code,
+        o.acceptance,
+        o.rank,
+        o.probability,
+        o.bonus,
+        o.top_k,
+        fusion_weight(o.fusion, drafter.gate_card(o.language)),
+    )

@@ -13,7 +13,7 @@ from ugsd_core.acceptance import rank_warning
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.budget import BudgetKeeper
 from ugsd_core.decoding import decode
-from ugsd_core.gate import first_threshold, gate_warnings
+from ugsd_core.gate import GateMaker, first_threshold, gate, gate_warnings
 from ugsd_core.messages import CaptionStarted, Event, FeaturesReady
 from ugsd_core.options import DecodingOptions
 
@@ -74,8 +74,21 @@ class Captioner:
         for _ in self.stream(utterance_from_samples(noise, 16_000), options):
             pass
 
-    def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
+    def stream(
+        self,
+        utterance: Utterance,
+        options: DecodingOptions,
+        *,
+        keeper: BudgetKeeper | None = None,
+        make_gate: GateMaker = gate,
+    ) -> Iterator[Event]:
         """Caption an utterance; the waveform goes no further than this function.
+
+        Args:
+            utterance: The recording.
+            options: Who decides, and how.
+            keeper: Of a budget; None takes the one that captions of this kind share.
+            make_gate: As `decode` takes it.
 
         Yields:
             `CaptionStarted` first, `CaptionFinished` last. Closing the generator cancels on both sides.
@@ -105,8 +118,17 @@ class Captioner:
         code = encode_waveform(utterance.samples, self.drafter.features)
         ended = perf_counter()
         yield FeaturesReady(ended - started_at, (ended - began) * 1e3, code.n_frames, len(code.payload), code.sha256)
-        keeper = self.budget_keeper(options)
-        yield from decode(code, utterance.id, self.drafter, self.link, options, started_at=started_at, keeper=keeper)
+        keeper = self.budget_keeper(options) if keeper is None else keeper
+        yield from decode(
+            code,
+            utterance.id,
+            self.drafter,
+            self.link,
+            options,
+            started_at=started_at,
+            keeper=keeper,
+            make_gate=make_gate,
+        )
 
     def budget_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
         """What keeps the budget of these options; None if there is none to keep, or a promise comes first.
@@ -114,18 +136,30 @@ class Captioner:
         Scores of one gate in one language, drafted in blocks of one kind, are comparable; other settings may differ.
         """
         o = options
-        if o.mode != "ugsd" or o.budget is None or o.promise is not None:
+        if not _has_budget(o):
             return None
         key = (o.language, o.gate, o.tau, o.budget, o.cut, o.block_length, o.k, o.temperature)
         keeper = self._keepers.pop(key, None)
         if keeper is None:
-            keeper = BudgetKeeper(o.budget, first_threshold(o, self.drafter.gate_card(o.language)))
+            keeper = self.new_keeper(o)
+            assert keeper is not None
         self._keepers[key] = keeper
         if len(self._keepers) > KEEPERS:
             self._keepers.popitem(last=False)
         return keeper
 
+    def new_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
+        """A keeper of its own, which has seen no caption; None if there is no budget to keep."""
+        if not _has_budget(options) or options.budget is None:
+            return None
+        return BudgetKeeper(options.budget, first_threshold(options, self.drafter.gate_card(options.language)))
+
     def close(self) -> None:
         """End the connection, if there is one."""
         if self.link is not None:
             self.link.close()
+
+
+def _has_budget(options: DecodingOptions) -> bool:
+    """Whether a budget is in force; a promise comes before it."""
+    return options.mode == "ugsd" and options.budget is not None and options.promise is None

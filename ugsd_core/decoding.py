@@ -20,7 +20,7 @@ from ugsd_core.caption_run import CaptionRun
 from ugsd_core.draft_block import DraftBlock, DraftToken, GateDecision
 from ugsd_core.drafter import Draft, Drafter
 from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, WireError
-from ugsd_core.gate import gate
+from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
 from ugsd_core.messages import (
     Alternative,
@@ -55,6 +55,7 @@ def decode(
     *,
     started_at: float | None = None,
     keeper: BudgetKeeper | None = None,
+    make_gate: GateMaker = gate,
 ) -> Iterator[Event]:
     """Write one caption.
 
@@ -67,6 +68,7 @@ def decode(
         started_at: `time.perf_counter` when the utterance was complete; the clock of ``t_s``.
         keeper: Gives the gate's threshold and takes the finished caption into account; None leaves the threshold to
             the options and the gate card.
+        make_gate: Makes the gate; by default from the options alone.
 
     Yields:
         Events from `VerifierReady` (if any) to `CaptionFinished`.
@@ -79,7 +81,7 @@ def decode(
     # A misspelt rule is told at once, not when the first block happens to escalate.
     acceptance_rule(options.acceptance, rank=options.rank, probability=options.probability)
     started_at = perf_counter() if started_at is None else started_at
-    run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper)
+    run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper, make_gate=make_gate)
     try:
         yield from run.cloud() if options.mode == "cloud" else run.edge()
     finally:
@@ -92,6 +94,7 @@ class _Run(CaptionRun):
 
     Attributes:
         keeper: Of the budget, if there is one to keep.
+        make_gate: Makes the gate.
         card: What calibration found for the edge in the caption's language.
         acknowledged: How many of them the verifier is known to hold.
         revision: Verdicts that have changed the caption so far.
@@ -101,6 +104,7 @@ class _Run(CaptionRun):
     """
 
     keeper: BudgetKeeper | None = None
+    make_gate: GateMaker = gate
     card: GateCard | None = None
     acknowledged: int = 0
     revision: int = 0
@@ -117,7 +121,7 @@ class _Run(CaptionRun):
         """Edge-only and UGSD."""
         self.card = self.drafter.gate_card(self.options.language)
         threshold = None if self.keeper is None else self.keeper.threshold
-        chosen_gate = gate(self.options, self.utterance, card=self.card, threshold=threshold)
+        chosen_gate = self.make_gate(self.options, self.utterance, card=self.card, threshold=threshold)
         lengths = block_length(self.options)
         if self.options.mode == "ugsd":
             try:
@@ -139,7 +143,7 @@ class _Run(CaptionRun):
                 tokens.append(token)
             draft_ms = (perf_counter() - began) * 1e3
             text = "".join(self.pieces)
-            block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), text, self.entropy)
+            block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), text, self.entropy, tuple(self.ids))
             decision = chosen_gate.decide(block)
             self.count(block, decision)
             if not decision.escalate:

@@ -38,6 +38,7 @@ class DraftBlock:
     Attributes:
         text_before: The caption up to the block; a word may begin there and end in the block.
         entropy_before: Entropy of the token before the block; None at the start and behind a token of the verifier's.
+        ids_before: The caption's ids up to the block, as many as ``start``.
     """
 
     index: int
@@ -46,6 +47,7 @@ class DraftBlock:
     tokens: tuple[DraftToken, ...]
     text_before: str
     entropy_before: float | None = None
+    ids_before: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ugsd_core.content_gates import CONTENT_RULES, ContentGate
 from ugsd_core.draft_block import DraftBlock, DraftToken, Gate, GateDecision
@@ -30,6 +31,7 @@ __all__ = [
     "Gate",
     "GateContext",
     "GateDecision",
+    "GateMaker",
     "first_threshold",
     "follows_budget",
     "gate",
@@ -215,6 +217,20 @@ def gate(
     context = GateContext(options, utterance, card, threshold)
     gates = tuple(GATES[name](context) for name in names)
     return gates[0] if len(gates) == 1 else AnyGate(gates)
+
+
+class GateMaker(Protocol):
+    """What makes a caption's gate: `gate`, or something outside that knows more than a gate may."""
+
+    def __call__(
+        self,
+        options: DecodingOptions,
+        utterance: str = "",
+        *,
+        card: GateCard | None = None,
+        threshold: float | None = None,
+    ) -> Gate:
+        """See `gate`."""
 
 
 def _check(options: DecodingOptions, names: list[str]) -> None:

@@ -14,13 +14,13 @@ from ugsd_core.calibration.blocks import block_aurocs, cut_blocks
 from ugsd_core.calibration.calibration import calibrate
 from ugsd_core.calibration.fit import Score
 from ugsd_core.calibration.outcomes import RANK, Acceptance, asked_everywhere, steps
-from ugsd_core.calibration.pictures import Line, line_chart
 from ugsd_core.calibration.records import TokenColumns
 from ugsd_core.calibration.report import curve_pictures, markdown
 from ugsd_core.calibration.thresholds import caption_scores
 from ugsd_core.errors import OptionError
 from ugsd_core.gate_card import GateCards, read_gate_cards
 from ugsd_core.messages import Signals
+from ugsd_core.pictures import Line, line_chart
 
 pytest.importorskip("sklearn")
 

@@ -16,7 +16,7 @@ from tools.evaluation.ngrams import bleu, lcs_length, ngram_scores, rouge_l, wor
 from tools.evaluation.runner import read_lines
 from tools.evaluation.scores import base_name, closure_at, promise_rows, sheet_of
 from tools.evaluation.settings import EVERY_EMOTION, chosen_settings, settings_for
-from tools.evaluation.sweep import front, sweep_settings
+from tools.evaluation.sweep import sweep_settings
 from ugsd_core.gate import gate
 from ugsd_core.gate_card import FusionWeights, GateCard
 
@@ -167,17 +167,6 @@ def test_a_promise_is_broken_by_captions_that_keep_another_label() -> None:
     (row,) = promise_rows(lines, "")
     assert row["alpha"] == 0.1 and row["speakers"]["s"]["risk"] == pytest.approx(0.2)
     assert promise_rows(lines, ", fused") == []
-
-
-def test_a_front_holds_what_nothing_beats() -> None:
-    points = {
-        "cheap": (0.01, 0.6),
-        "dear": (0.05, 0.8),
-        "worse": (0.05, 0.7),
-        "dearer": (0.06, 0.8),
-        "none": (0.0, 0.5),
-    }
-    assert front(points) == {"none", "cheap", "dear"}
 
 
 def test_lines_of_one_clip_add_up_and_the_later_wins(tmp_path: Path) -> None:

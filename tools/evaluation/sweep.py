@@ -5,16 +5,17 @@ Chosen by emotion accuracy and cue accuracy, never by n-gram scores. Run with ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tools.evaluation.settings import Setting
-from ugsd_core.calibration.pictures import Line, line_chart
 from ugsd_core.calibration.report import number, table
+from ugsd_core.evaluation.pareto import front
 from ugsd_core.gate_card import GateCard
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pictures import Line, line_chart
 
-__all__ = ["front", "pareto_picture", "pareto_section", "sweep_settings"]
+__all__ = ["pareto_picture", "pareto_section", "sweep_settings"]
 
 BUDGETS = (0.01, 0.015, 0.02, 0.025, 0.03, 0.04)
 FAMILY = "sweep"
@@ -70,19 +71,6 @@ def _calibrated() -> Iterable[tuple[str, DecodingOptions]]:
             yield f"{name}, fusion {fusion}, cut", base.changed(acceptance="fused", fusion=fusion)
         for k in (1, 2, 4):
             yield f"{name}, r = 1, k = {k}", base.changed(cut="none", acceptance="rank", rank=1, k=k)
-
-
-def front(points: Mapping[str, tuple[float, float]]) -> set[str]:
-    """Names of the points that no other beats: none costs no more and gains more, or costs less and gains as much.
-
-    Args:
-        points: Name to (cost, gain).
-    """
-
-    def beaten(cost: float, gain: float) -> bool:
-        return any(c <= cost and g >= gain and (c < cost or g > gain) for c, g in points.values())
-
-    return {name for name, (cost, gain) in points.items() if not beaten(cost, gain)}
 
 
 def _points(figures: dict[str, Any], cost: str) -> dict[str, tuple[float, float]]:

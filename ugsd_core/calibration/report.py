@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ugsd_core.calibration.pictures import Line, line_chart
+from ugsd_core.pictures import Line, line_chart
 
 __all__ = ["curve_pictures", "markdown", "number", "table", "with_interval"]
 

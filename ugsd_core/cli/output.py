@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from ugsd_core.acceptance import rank_warning
-from ugsd_core.cli.report import report
+from ugsd_core.cli.caption_lines import report
 from ugsd_core.messages import Event
 from ugsd_core.options import DecodingOptions
 from ugsd_core.result import CaptionResult, ResultBuilder

@@ -1,95 +1,81 @@
-"""The lines under a caption: what was decided by whom, how long it took, and what left the device."""
+"""``ugsd report``: evaluation runs side by side, in whatever format a paper, a sheet or a page needs."""
 
 from __future__ import annotations
 
-from ugsd_core.result import CaptionResult
-from ugsd_core.terminal import STATE_WORDS, Look, marked_text, paint, ramp_legend
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["human_bytes", "report"]
+from ugsd_core.errors import OptionError
 
+__all__ = ["run", "step_printer"]
 
-def report(result: CaptionResult, look: Look) -> str:
-    """The report as lines of text; the token strip is part of it where it could not be drawn live."""
-    lines = [f"tokens    {marked_text(result.tokens)}"] if look == "plain" else []
-    lines += [_legend(result, look), *filter(None, [ramp_legend(look)]), "", f"caption   {result.caption}"]
-    lines += [f"ratios    {_ratios(result)}", f"clocks    {_clocks(result)}", f"ledger    {_ledger(result)}"]
-    if result.finish_reason == "max_length":
-        lines.append(f"note      the caption was ended at its maximum length, {result.counts['caption']} tokens")
-    elif result.finish_reason is None:
-        lines.append("note      the run ended before the caption did")
-    return "\n".join(lines)
+#: File endings to formats.
+ENDINGS = {".md": "md", ".csv": "csv", ".json": "json", ".tex": "latex", ".html": "html", ".htm": "html"}
 
 
-def _legend(result: CaptionResult, look: Look) -> str:
-    states = (state for state in STATE_WORDS if result.counts.get(state) and state != "drafted")
-    named = [f"{paint(STATE_WORDS[state], state, None, look)} {result.counts[state]}" for state in states]
-    return f"states    {'  '.join(named)}"
+def run(args: argparse.Namespace) -> int:
+    """Report runs.
+
+    Raises:
+        OptionError: If a folder holds no run, or the report can't be written.
+    """
+    form, target = _where(args)
+    if args.draws is not None and args.draws < 2:
+        raise OptionError(f"an interval needs at least 2 draws, not {args.draws}")
+    from ugsd_core.evaluation.export import render, write_report, write_texts
+    from ugsd_core.evaluation.scored import load_runs
+
+    runs = load_runs(args.runs, draws=args.draws, progress=None if args.quiet else step_printer())
+    if target is None:
+        print(render(runs, form), end="")
+        return 0
+    one = {target.name: render(runs, form)} if form else {}
+    written = write_texts(target.parent, one) if form else write_report(runs, target)
+    if not args.quiet:
+        print("\n".join(f"wrote {path}" for path in written), file=sys.stderr)
+    return 0
 
 
-def _percent(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{100 * ratio:.0f} %"
+def _where(args: argparse.Namespace) -> tuple[str, Path | None]:
+    """Format and target; no format means all of them, into a folder.
+
+    Raises:
+        OptionError: If the two don't go together.
+    """
+    if args.out is None:
+        return args.format or "md", None
+    target = Path(args.out).expanduser()
+    ending = ENDINGS.get(target.suffix.lower())
+    if target.is_dir() or (ending is None and args.format is None):
+        if args.format:
+            raise OptionError(
+                f"--out {args.out} is a folder; name a file for one format, or leave out --format for all"
+            )
+        if target.is_file():
+            raise OptionError(f"--out {args.out} is a file; name a folder, or a file that ends as its format does")
+        return "", target
+    return args.format or ending or "md", target
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def step_printer() -> Callable[[int, int, str], None]:
+    """Progress of scoring on stderr: redrawn on a terminal, else one line after two seconds of silence."""
+    from time import monotonic
 
+    state = {"told": monotonic(), "drawn": 0.0}
 
-def _ratios(result: CaptionResult) -> str:
-    counts, ratios = result.counts, result.ratios
-    if result.mode == "cloud":
-        return f"the verifier wrote all {_count(counts['caption'], 'token')} alone; nothing was drafted"
-    blocks = _count(counts["blocks"], "block")
-    if result.mode == "edge":
-        return f"the edge wrote all {_count(counts['caption'], 'token')} alone, {blocks}; nothing was sent"
-    parts = [f"{counts['escalations']} of {blocks} sent ({_percent(ratios.escalation_rate)})"]
-    if counts["escalations"]:
-        parts += [
-            f"useful: {counts['blocks_changed']} of {counts['escalations']}, meaning changed: "
-            f"{counts['meanings_changed']}",
-            f"drafted tokens sent (ρ): {_percent(ratios.transmission_rate)}",
-            f"drafts accepted where asked: {_percent(ratios.draft_acceptance_rate)}",
-            f"caption seen by the verifier: {_percent(ratios.exposure_rate)}",
-            f"changed by it: {_percent(ratios.changed_rate)}",
-        ]
-    elif not counts["unverified"]:
-        parts.append(f"the gate ({result.options['gate']}) found no block unsure enough")
-    if counts["unverified"]:
-        parts.append(f"wanted the verifier and did not get it: {_count(counts['unverified'], 'token')}")
-    return "; ".join(parts)
+    def tell(done: int, total: int, what: str) -> None:
+        redraws = sys.stderr.isatty()
+        now = monotonic()
+        if done == total:
+            if state["drawn"] and redraws:
+                print("\r" + " " * 70 + "\r", end="", file=sys.stderr, flush=True)
+            return
+        if now - state["told"] < (0.2 if redraws else 2.0):
+            return
+        state["told"] = state["drawn"] = now
+        line = f"figures: step {done} of {total}, {what}"
+        print(f"\r{line:<70}" if redraws else line, end="" if redraws else "\n", file=sys.stderr, flush=True)
 
-
-def _clocks(result: CaptionResult) -> str:
-    clocks = result.clocks
-    parts = [
-        ("first draft", clocks.ttft_draft_s, "{:.3f} s"),
-        ("first final token", clocks.ttft_commit_s, "{:.3f} s"),
-        ("last token", clocks.oet_s, "{:.3f} s"),
-        ("total", clocks.total_s, "{:.3f} s"),
-        ("tokens read/s", clocks.itps, "{:.0f}"),
-        ("tokens written/s", clocks.otps, "{:.0f}"),
-        ("features", clocks.extract_ms, "{:.0f} ms"),
-        ("prefill", clocks.prefill_ms, "{:.0f} ms"),
-        ("connect", clocks.connect_ms, "{:.0f} ms"),
-    ]
-    return "; ".join(f"{name} {form.format(value)}" for name, value, form in parts if value is not None)
-
-
-def _ledger(result: CaptionResult) -> str:
-    ledger = result.ledger
-    waveform = f"the waveform ({human_bytes(ledger['waveform_bytes'])}) stayed here"
-    if not ledger["frames_up"]:
-        return f"nothing left this device; {waveform}"
-    sent = "; ".join(
-        f"{row['traffic'].replace('_', ' ')} {human_bytes(row['wire_bytes'])}"
-        for row in ledger["rows"]
-        if row["direction"] == "up"
-    )
-    if ledger["posterior_bytes"]:
-        sent += f"; of this the edge's view of the emotion {human_bytes(ledger['posterior_bytes'])}"
-    up, down = human_bytes(ledger["up_wire_bytes"]), human_bytes(ledger["down_wire_bytes"])
-    return f"up {up} in {_count(ledger['frames_up'], 'frame')} ({sent}); down {down}; {waveform}"
-
-
-def human_bytes(size: int) -> str:
-    """A size in bytes or kB (1,000 bytes), for people."""
-    return f"{size} B" if size < 1000 else f"{size / 1000:.1f} kB"
+    return tell

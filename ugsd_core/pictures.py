@@ -19,11 +19,16 @@ Place = Callable[[float, float], tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named row of points; one point alone is drawn as a mark, and so are all of them where `marks` says so."""
+    """A named row of points; one point alone is drawn as a mark, and so are all of them where `marks` says so.
+
+    Attributes:
+        bars: Lower and upper end of each point's interval, drawn as an upright line; empty or as many as points.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
     marks: bool = False
+    bars: tuple[tuple[float | None, float | None], ...] = ()
 
 
 def line_chart(
@@ -60,6 +65,13 @@ def line_chart(
             parts.append(
                 f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
             )
+        for (x, _), (least, most) in zip(line.points, line.bars, strict=False):
+            if least is not None and most is not None and 0.0 <= x <= x_most:
+                (across_x, bottom), (_, top) = place(x, least), place(x, most)
+                parts.append(
+                    f'<line x1="{across_x:.1f}" y1="{bottom:.1f}" x2="{across_x:.1f}" y2="{top:.1f}" stroke="{colour}" '
+                    'stroke-width="1.5" stroke-opacity="0.45"/>'
+                )
         parts += [
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
             for x, y in spots
