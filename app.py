@@ -39,6 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-models", action="store_true", help="only look at recorded runs; starts at once")
     parser.add_argument("--traces", metavar="FOLDER", type=Path, help="where kept runs go (~/.local/share/ugsd/traces)")
+    parser.add_argument("--runs", metavar="FOLDER", type=Path, help="where evaluations go (~/.local/share/ugsd/runs)")
+    parser.add_argument(
+        "--corpora",
+        metavar="FOLDER",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="folders below which visitors may choose corpora to evaluate; none but uploads unless named",
+    )
     parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
@@ -79,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             share=args.share == "on",
             browser=not args.no_browser,
             traces=args.traces,
+            runs=args.runs,
+            corpora=args.corpora,
             mcp=args.mcp,
         )
     except UgsdError as error:
@@ -96,13 +107,15 @@ def serve(
     share: bool = False,
     browser: bool = False,
     traces: Path | None = None,
+    runs: Path | None = None,
+    corpora: Sequence[Path] = (),
     mcp: bool = False,
 ) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
 
     Args:
         load: Gives the engine, or None for a page without models.
-        traces: See `ui.page.build_page`.
+        traces, runs, corpora: See `ui.page.build_page`.
         mcp: Serve the page's functions to agents.
     """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
@@ -120,7 +133,7 @@ def serve(
                 return 0
             from ui.page import build_page, launch_settings
 
-            page = build_page(engine, upload_folder=Path(uploads), traces=traces)
+            page = build_page(engine, upload_folder=Path(uploads), traces=traces, runs_folder=runs, corpora=corpora)
             page.queue(api_open=False)
             _, address, public = page.launch(
                 server_name=host, server_port=port, share=share, inbrowser=browser, mcp_server=mcp,
@@ -131,6 +144,8 @@ def serve(
                 print(f"ugsd: {page.mcp_error}", file=sys.stderr)
             print(f"UGSD Studio is at {address}" + (f" and {public}" if public else ""), flush=True)
             ended.wait()
+            if page.jobs is not None:
+                page.jobs.close()
             page.close(verbose=False)
         finally:
             close = getattr(engine, "close", None)

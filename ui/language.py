@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.audio import ERROR_CODES
+from ugsd_core.evaluation.systems import SYSTEMS
+from ugsd_core.evaluation.timings import RESOURCE_DEFINITIONS
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
+from ugsd_core.metrics import METRICS
 from ugsd_core.options import SETTING_HELP
 
 if TYPE_CHECKING:
@@ -50,6 +53,9 @@ DEFINED: dict[str, str] = {
         ("clock", CLOCK_DEFINITIONS),
         ("setting", SETTING_HELP),
         ("audio", ERROR_CODES),
+        ("metric", {name: metric.definition for name, metric in METRICS.items()}),
+        ("system", {name: entry.definition for name, entry in SYSTEMS.items()}),
+        ("resource", RESOURCE_DEFINITIONS),
     )
     for name, text in sentences.items()
 }

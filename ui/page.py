@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,18 @@ from ugsd_core.trace_store import TraceStore, default_trace_folder
 from ui.api import build_api
 from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
+from ui.clip_sounds import ClipSounds
 from ui.compare import build_compare_tab
+from ui.corpus_places import CorpusPlaces
+from ui.evaluation import build_evaluate_tab
+from ui.evaluation_jobs import EvaluationJobs
+from ui.evaluation_parts import Services
+from ui.evaluation_state import EvaluationVisits
 from ui.exports import Exports
 from ui.inspect import build_inspect_tab
 from ui.language import LOCALE_NAMES, LOCALES, i18n, label, words
+from ui.run_files import RunFiles
+from ui.run_folders import RunFolders, default_runs_folder
 from ui.runs import Engine, Runs
 from ui.shelf import Shelf
 from ui.speech import Recordings
@@ -35,6 +43,8 @@ def build_page(
     clips: list[ExampleClip] | None = None,
     upload_folder: Path | None = None,
     traces: Path | None = None,
+    runs_folder: Path | None = None,
+    corpora: Sequence[Path] = (),
 ) -> gr.Blocks:
     """The page for an engine.
 
@@ -43,10 +53,23 @@ def build_page(
         clips: Example clips; None takes those in ``assets/examples``.
         upload_folder: Where Gradio keeps uploads; recordings outside it are never deleted.
         traces: Where runs are kept that somebody wants to keep; None is `default_trace_folder`.
+        runs_folder: Where evaluations are kept; None is `ui.run_folders.default_runs_folder`.
+        corpora: Folders of this machine below which visitors may choose corpora.
     """
     clips = example_clips() if clips is None else clips
     shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
     exports, leaving = Exports(upload_folder), []
+    runs = None if engine is None else Runs(engine)
+    evaluation = Services(
+        RunFolders(runs_folder or default_runs_folder()),
+        CorpusPlaces(corpora, uploads=upload_folder),
+        EvaluationVisits(),
+        RunFiles(upload_folder),
+        ClipSounds(upload_folder),
+        shelf,
+        visits,
+        None if runs is None else EvaluationJobs(runs),
+    )
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S), fill_width=True
     ) as page:
@@ -58,19 +81,23 @@ def build_page(
                 inspect = build_inspect_tab(shelf, visits, exports, locale)
             with _tab("compare") as comparing:
                 pass
-            if engine is None:
+            with _tab("evaluate") as evaluating:
+                evaluate = build_evaluate_tab(evaluation, locale, tabs)
+            if runs is None:
                 _without_models(captioning, comparing)
             else:
-                runs, recordings = Runs(engine), Recordings(upload_folder)
+                recordings = Recordings(upload_folder)
                 leaving += [runs.stop, recordings.leave]
                 with captioning:
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
-        if engine is not None:
+        if runs is not None:
             build_api(runs, recordings)
+        evaluate.wire_page(page, tabs, evaluating)
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
-        _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
+        _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave, *evaluation.leaving])
+    page.jobs = evaluation.jobs
     page.example_folders = example_folder(clips)
     page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
     return page

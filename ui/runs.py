@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
@@ -111,6 +112,27 @@ class Runs:
                 self._leave(run)
             if self._of_session.get(session) is run:
                 del self._of_session[session]
+
+    @contextmanager
+    def turn(self, cancelled: threading.Event, waits: Callable[[int], None] = lambda ahead: None) -> Iterator[bool]:
+        """Take one turn among the captions of all visitors, for whoever uses the engine's models in another way.
+
+        Args:
+            cancelled: Ends the wait.
+            waits: Is told how many are ahead, whenever that changes.
+
+        Yields:
+            Whether it is one's turn; False if it was cancelled before.
+        """
+        run = _Run(cancelled)
+        with self._turn:
+            self._turns.append(run)
+        try:
+            for ahead in self._wait(run):
+                waits(ahead)
+            yield not cancelled.is_set()
+        finally:
+            self._leave(run)
 
     def _wait(self, run: _Run) -> Iterator[int]:
         """How many are ahead, whenever that changes, until it is this one's turn."""

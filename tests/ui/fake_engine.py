@@ -119,7 +119,10 @@ class FakeEngine:
 
 
 def main(argv: list[str]) -> int:
-    """Serve the page with a fake engine: ``PORT [SCRIPT] [PAUSE_S]``; for the browser tests and for looking."""
+    """Serve the page with a fake engine: ``PORT [SCRIPT] [PAUSE_S] [CORPORA …]``; for the browser tests, for looking.
+
+    ``CORPORA`` are folders below which corpora may be chosen.
+    """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from app import find_port, serve
 
@@ -127,7 +130,9 @@ def main(argv: list[str]) -> int:
     script = scripts[argv[1] if len(argv) > 1 else "english"]
     pause_s = float(argv[2]) if len(argv) > 2 else 0.05
     pace = 120.0 if script is long else None
-    return serve(lambda: FakeEngine(script, pause_s, pace), "127.0.0.1", find_port("127.0.0.1", int(argv[0])))
+    corpora = [Path(folder) for folder in argv[3:]]
+    port = find_port("127.0.0.1", int(argv[0]))
+    return serve(lambda: FakeEngine(script, pause_s, pace), "127.0.0.1", port, corpora=corpora)
 
 
 if __name__ == "__main__":

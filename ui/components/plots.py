@@ -28,6 +28,8 @@ __all__ = [
     "entropy_histogram",
     "entropy_plot",
     "pitch_track",
+    "plot_bar",
+    "plot_figure",
     "sound_plot",
     "time_plot",
 ]
@@ -41,7 +43,8 @@ BIN_NATS = 0.1
 COLUMNS = 400
 
 
-def _figure(x: str, y: str, *, height: int = HEIGHT, **layout: Any) -> Figure:
+def plot_figure(x: str, y: str, *, height: int = HEIGHT, **layout: Any) -> Figure:
+    """An empty plot with the names of its axes."""
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -67,7 +70,8 @@ def _title(text: str) -> dict[str, Any]:
     return {"text": text, "font": {"size": 12}}
 
 
-def _bar(figure: Figure, **settings: Any) -> None:
+def plot_bar(figure: Figure, **settings: Any) -> None:
+    """Bars of one colour and pattern (``shape``)."""
     figure.add_bar(marker={"color": settings.pop("color"), "pattern": {"shape": settings.pop("shape", "")}}, **settings)
 
 
@@ -78,11 +82,11 @@ def entropy_plot(result: CaptionResult, locale: Locale) -> Figure:
     """Entropy of each drafted token in the order of drafting; sent blocks are shaded, an entropy's τ is a line."""
     drafted = [token for token in result.tokens if token.entropy_nats is not None]
     drafted.sort(key=lambda token: (token.drafted_s or 0.0, token.position))
-    figure = _figure(say(locale, "plot.drafted"), say(locale, "plot.nats"), barmode="overlay")
+    figure = plot_figure(say(locale, "plot.drafted"), say(locale, "plot.nats"), barmode="overlay")
     sent = {block.block for block in result.blocks if block.escalated}
     for inside, color, shape, key in ((False, BLUE, "", "plot.stayed"), (True, RED, "/", "plot.sent")):
         rows = [(place, token) for place, token in enumerate(drafted) if (token.block in sent) == inside]
-        _bar(
+        plot_bar(
             figure,
             x=[place + 1 for place, _ in rows],
             y=[token.entropy_nats for _, token in rows],
@@ -111,14 +115,14 @@ def _entropy_threshold(result: CaptionResult) -> float | None:
 
 def entropy_histogram(result: CaptionResult, locale: Locale) -> Figure:
     """How many drafted tokens had which entropy: those that stand in the caption, and those that were thrown away."""
-    figure = _figure(say(locale, "plot.nats"), say(locale, "plot.tokens"), barmode="stack")
+    figure = plot_figure(say(locale, "plot.nats"), say(locale, "plot.tokens"), barmode="stack")
     values = [token for token in result.tokens if token.entropy_nats is not None]
     top = max((token.entropy_nats or 0.0 for token in values), default=0.0)
     edges = np.arange(0.0, max(top, 1.0) + BIN_NATS, BIN_NATS)
     for stands, color, shape, key in ((True, BLUE, "", "plot.stands"), (False, RED, "/", "plot.gone")):
         chosen = [token.entropy_nats for token in values if (token.state in COMMITTED_STATES) == stands]
         counts, _ = np.histogram(np.array(chosen, dtype=np.float64), bins=edges)
-        _bar(figure, x=edges[:-1] + BIN_NATS / 2, y=counts, name=say(locale, key), color=color, shape=shape)
+        plot_bar(figure, x=edges[:-1] + BIN_NATS / 2, y=counts, name=say(locale, key), color=color, shape=shape)
     tau = _entropy_threshold(result)
     if tau is not None:
         figure.add_vline(
@@ -132,7 +136,7 @@ def entropy_histogram(result: CaptionResult, locale: Locale) -> Figure:
 
 def acceptance_plot(result: CaptionResult, locale: Locale) -> Figure:
     """What became of the tokens of sent blocks, by their place in the block."""
-    figure = _figure(
+    figure = plot_figure(
         say(locale, "plot.place"), say(locale, "plot.tokens"), barmode="stack", xaxis={"dtick": 1, "tick0": 1}
     )
     starts = {block.block: block.start for block in result.blocks if block.escalated}
@@ -144,7 +148,7 @@ def acceptance_plot(result: CaptionResult, locale: Locale) -> Figure:
     for state, color, shape in looks:
         counts = [found[(state, place)] for place in places]
         if any(counts):
-            _bar(figure, x=list(places), y=counts, name=say(locale, f"state.{state}"), color=color, shape=shape)
+            plot_bar(figure, x=list(places), y=counts, name=say(locale, f"state.{state}"), color=color, shape=shape)
     return figure
 
 
@@ -159,7 +163,7 @@ _PARTS = {
 def time_plot(timeline: Timeline, locale: Locale) -> Figure:
     """The waterfall: a line a block, its parts in the order in which they happened."""
     rows = timeline.rows
-    figure = _figure(
+    figure = plot_figure(
         say(locale, "plot.ms"), say(locale, "plot.block"), barmode="overlay", height=max(HEIGHT, 90 + 20 * len(rows))
     )
     for kind, (color, shape) in _PARTS.items():
@@ -173,7 +177,7 @@ def time_plot(timeline: Timeline, locale: Locale) -> Figure:
                     labels.append(row.name(locale))
                 at += took
         if length:
-            _bar(
+            plot_bar(
                 figure,
                 x=length,
                 y=labels,
@@ -198,7 +202,7 @@ def sound_plot(samples: NDArray[np.float32], locale: Locale, pitch: tuple[Any, A
         samples: Shape (n,), 16 kHz.
         pitch: Times in seconds and fundamental frequency in Hz (NaN where unvoiced), as `pitch_track` gives them.
     """
-    figure = _figure(say(locale, "plot.seconds"), say(locale, "plot.amplitude"))
+    figure = plot_figure(say(locale, "plot.seconds"), say(locale, "plot.amplitude"))
     step = max(1, len(samples) // COLUMNS)
     columns = np.ascontiguousarray(samples[: len(samples) // step * step]).reshape(-1, step)
     times = (np.arange(len(columns)) + 0.5) * step / SAMPLE_RATE_HZ
@@ -260,9 +264,9 @@ def bytes_plot(result: CaptionResult, locale: Locale) -> Figure:
         arrow = "↑" if up else "↓"
         name = f"{arrow} {say(locale, 'traffic.' + row['traffic'])}"
         rows.append((name, int(row["wire_bytes"]), RED if up else BLUE, "" if up else "."))
-    figure = _figure(say(locale, "plot.bytes"), "", height=90 + 32 * len(rows), showlegend=False)
+    figure = plot_figure(say(locale, "plot.bytes"), "", height=90 + 32 * len(rows), showlegend=False)
     for name, size, color, shape in rows:
-        _bar(
+        plot_bar(
             figure, x=[size], y=[name], orientation="h", text=[f"{size:,} B"], textposition="outside", name=name,
             hovertemplate="%{y}: %{x:,} B<extra></extra>", color=color, shape=shape,
         )  # fmt: skip

@@ -1,0 +1,64 @@
+"""What each visitor sees in the tab *Evaluate*, so that it can be said again in another language."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ui.language import Locale
+from ui.run_rows import Query
+from ui.wording import Line
+
+__all__ = ["EvaluationVisit", "EvaluationVisits", "Said"]
+
+#: Says a line in a language.
+Said = Callable[[Locale], Line]
+
+
+@dataclass(slots=True)
+class EvaluationVisit:
+    """One visitor's tab.
+
+    Attributes:
+        drawn: The tab was opened, so that its components may be written.
+        opened: Name of the run that is looked at; empty before one is.
+        query: What rows of it are shown.
+        metric, system: What its plots show.
+        run_line, start_line, compare_line: What the cards say; None says nothing.
+        checked: Key of what was checked last and may be started; None if nothing may.
+        compared: The two systems that were compared last, each as a run's name and a system.
+        job: Number and phase of the job that was shown last.
+        playing: Clip, system and run of the recording that is in the player.
+    """
+
+    drawn: bool = False
+    opened: str = ""
+    query: Query = field(default_factory=Query)
+    metric: str = ""
+    system: str = ""
+    run_line: Said | None = None
+    start_line: Said | None = None
+    compare_line: Said | None = None
+    checked: object = None
+    compared: tuple[tuple[str, str], tuple[str, str]] | None = None
+    job: tuple[int, str] = (0, "")
+    playing: tuple[str, str] | None = None
+
+
+class EvaluationVisits:
+    """All visits by session; a visit is forgotten when its page is left. Safe for many threads."""
+
+    def __init__(self) -> None:
+        self._visits: dict[str, EvaluationVisit] = {}
+        self._lock = threading.Lock()
+
+    def of(self, session: str) -> EvaluationVisit:
+        """The visit of a session; a new one if it is not known."""
+        with self._lock:
+            return self._visits.setdefault(session, EvaluationVisit())
+
+    def leave(self, session: str) -> None:
+        """The visit is over."""
+        with self._lock:
+            self._visits.pop(session, None)

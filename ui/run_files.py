@@ -1,0 +1,123 @@
+"""The files that a run can be taken away as, and a run that is brought as a zip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE, TIMINGS_FILE, TRACES_FOLDER
+from ui.annotation_hook import QUEUE_FILE
+
+if TYPE_CHECKING:
+    from ui.run_folders import OpenRun, RunFolders
+
+__all__ = ["FILES", "REPORTS", "RunFiles"]
+
+#: Format of the report to the file's name.
+REPORTS = {"md": "report.md", "csv": "report.csv", "json": "report.json", "latex": "report.tex"}
+#: What there is to take away, by the name of its button; ``zip`` is packed when it is asked for.
+FILES = ("clips", "metrics", "timings", *REPORTS, "zip")
+_PLAIN = {"clips": CLIPS_FILE, "metrics": METRICS_FILE, "timings": TIMINGS_FILE}
+#: What a brought run may become on disk.
+MOST_RUN_MB, MOST_FILES = 2_000.0, 200_000
+
+
+class RunFiles:
+    """One run's files a session; they go when another run's come and when the session ends. Safe for many threads.
+
+    Args:
+        folder: Where they are written; the page must be allowed to serve it, and whoever made it deletes it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        self._held: dict[str, Path] = {}
+        self._lock = threading.Lock()
+
+    def write(self, session: str, run: OpenRun) -> dict[str, Path]:
+        """Write a run's files in place of the session's earlier ones; returns those that there are, by their names."""
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+        found = {}
+        for name, file in _PLAIN.items():
+            if (run.folder / file).is_file():
+                found[name] = _copied(run.folder / file, folder / file)
+        if run.scored:
+            found |= _reports(run, folder)
+        self._hold(session, folder)
+        return found
+
+    def pack(self, session: str, run: OpenRun) -> Path:
+        """A zip of the run folder: captions, figures and traces. A run holds no sound, so there is none in it."""
+        with self._lock:
+            folder = self._held.get(session)
+        if folder is None or not folder.is_dir():
+            self.write(session, run)
+            folder = self._held[session]
+        archive = folder / f"{run.name}.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as packed:
+            # The captions first, so that figures are the newer ones where it is unpacked.
+            for path in [run.folder / MANIFEST_FILE, run.folder / CLIPS_FILE, *_rest(run.folder)]:
+                if path.is_file():
+                    packed.write(path, f"{run.name}/{path.relative_to(run.folder).as_posix()}")
+        return archive
+
+    def unpack(self, session: str, archive: Path, folders: RunFolders) -> str:
+        """Take a run that a visitor brought; returns the name it is opened by.
+
+        Raises:
+            OptionError: If it can't be unpacked or holds no run; nothing is left behind.
+        """
+        from ugsd_core.corpora.unpacking import UnpackLimits, unpack
+
+        folder = Path(tempfile.mkdtemp(prefix="brought-", dir=self._folder))
+        try:
+            inside = unpack(archive, folder, limits=UnpackLimits(MOST_RUN_MB, MOST_FILES))
+            name = inside.name if inside != folder else archive.stem
+            return folders.bring(session, inside, name)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def leave(self, session: str) -> None:
+        """The session is over."""
+        self._hold(session, None)
+
+    def _hold(self, session: str, folder: Path | None) -> None:
+        with self._lock:
+            old = self._held.pop(session, None)
+            if folder is not None:
+                self._held[session] = folder
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """A link where the disk allows one: a run that grows meanwhile is taken as it is then."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
+
+
+def _reports(run: OpenRun, folder: Path) -> dict[str, Path]:
+    from ugsd_core.evaluation.export import render
+    from ugsd_core.evaluation.scored import ScoredRun
+
+    scored = ScoredRun(run.name, run.folder, run.manifest, run.metrics, run.timings)
+    found = {}
+    for form, file in REPORTS.items():
+        (folder / file).write_text(render([scored], form), encoding="utf-8", newline="\n")
+        found[form] = folder / file
+    return found
+
+
+def _rest(folder: Path) -> list[Path]:
+    named = {METRICS_FILE, TIMINGS_FILE, "clip_scores.jsonl", QUEUE_FILE}
+    files = [folder / name for name in sorted(named)]
+    return [*files, *sorted((folder / TRACES_FOLDER).rglob("*.jsonl"))]
