@@ -36,7 +36,8 @@ from ugsd_core.errors import OptionError, VerifierUnavailable
 
 __all__ = ["CONDITIONS", "Conditions", "EmulatedLink"]
 
-_CHUNK_BYTES = 4096
+_CHUNK_BYTES = 4096  # what arrives at once on a link with a rate
+_FREE_CHUNK_BYTES = 1 << 16
 _LEAST_BUFFER_BYTES = 1 << 18
 _FREE_BUFFER_BYTES = 1 << 23  # of a direction without a rate
 _START_TIMEOUT_S = 5.0
@@ -175,7 +176,7 @@ class EmulatedLink:
             task.add_done_callback(connections.pop)
 
         try:
-            server = await asyncio.start_server(accepted, "127.0.0.1", 0, limit=_CHUNK_BYTES)
+            server = await asyncio.start_server(accepted, "127.0.0.1", 0, limit=_FREE_CHUNK_BYTES)
         except OSError as error:
             self._error = error
             self._ready.set()
@@ -198,7 +199,7 @@ class EmulatedLink:
         try:
             await asyncio.sleep(self.conditions.rtt_ms / 1000)  # TCP's handshake
             far_reader, far_writer = await asyncio.open_connection(
-                self._host, self._port, ssl=context, limit=_CHUNK_BYTES
+                self._host, self._port, ssl=context, limit=_FREE_CHUNK_BYTES
             )
             writers.append(far_writer)
             half_s = self.conditions.rtt_ms / 2000
@@ -258,8 +259,9 @@ class _Pipe:
         """Take bytes in, and say when each arrives."""
         loop = asyncio.get_running_loop()
         left_at = loop.time()
+        size = _FREE_CHUNK_BYTES if self._bytes_per_s is None else _CHUNK_BYTES
         while True:
-            chunk = await self._source.read(_CHUNK_BYTES)
+            chunk = await self._source.read(size)
             left_at = max(left_at, loop.time())
             if self._bytes_per_s is not None:
                 left_at += len(chunk) / self._bytes_per_s
