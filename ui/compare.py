@@ -75,6 +75,10 @@ def _milliseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{1000 * seconds:,.0f} ms"
 
 
+def _first_s(result: CaptionResult) -> float | None:
+    return result.clocks.ttft_draft_s or result.clocks.ttft_commit_s
+
+
 def _emotion(result: CaptionResult, locale: Locale) -> str:
     found = emotions_in(result.caption, result.language)
     return listed(locale, [say(locale, f"label.{name}") for name in found]) or "–"
@@ -87,11 +91,7 @@ _ROWS: tuple[tuple[str, str, Callable[[CaptionResult, Locale], str]], ...] = (
     ("figure.transmission_rate", "ratio.transmission_rate", lambda r, _: percent(r.ratios.transmission_rate)),
     ("compare.trips", "compare.trips.means", lambda r, _: str(r.counts["escalations"])),
     ("figure.changed_rate", "ratio.changed_rate", lambda r, _: percent(r.ratios.changed_rate)),
-    (
-        "compare.first",
-        "compare.first.means",
-        lambda r, _: _milliseconds(r.clocks.ttft_draft_s or r.clocks.ttft_commit_s),
-    ),
+    ("compare.first", "compare.first.means", lambda r, _: _milliseconds(_first_s(r))),
     ("figure.total_s", "clock.total_s", lambda r, _: _milliseconds(r.clocks.total_s)),
     ("compare.sent", "compare.sent.means", lambda r, _: size(int(r.ledger["up_wire_bytes"]))),
 )

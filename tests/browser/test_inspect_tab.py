@@ -177,6 +177,30 @@ def test_a_kept_run_is_opened_by_its_link_and_an_unknown_name_is_told(visit: Ope
     assert page.complaints == other.complaints == stranger.complaints == []
 
 
+def test_a_kept_run_is_deleted_by_keyboard_and_only_where_it_was_kept(visit: Open, fake_page: Served) -> None:
+    page = captioned(visit, fake_page)
+    inspect(page)
+    name, store = name_shown(page), TraceStore(fake_page.folder / "ugsd" / "traces")
+    store.forget(name)  # the scripted run has one name in every test, and another visit may have kept it
+    button = page.page.get_by_role("button", name=say("en", "runs.forget"))
+    assert button.count() == 0
+    page.page.locator("#run-keep").click()
+    button.wait_for()
+    other = visit(f"{fake_page}?trace={name}")
+    other.wait(f"document.querySelector('#run-about code')?.textContent === '{name}'")
+    assert other.page.locator("#run-forget").count() == 0
+    button.focus()
+    page.page.keyboard.press("Enter")
+    page.wait("document.querySelector('#run-said').textContent.includes('deleted')")
+    page.wait("document.activeElement.id === 'run-keep'")
+    assert name not in store and button.count() == 0 and page.page.locator("#run-link").count() == 0
+    page.page.keyboard.press("Enter")
+    button.wait_for()
+    assert name in store and name_shown(page) == name
+    store.forget(name)
+    assert page.complaints == other.complaints == []
+
+
 def test_a_run_that_is_taken_away_can_be_brought_back(visit: Open, fake_page: Served, tmp_path: Path) -> None:
     page = captioned(visit, fake_page)
     inspect(page)
