@@ -3,6 +3,7 @@
 // Put before token_strip.js; in scope: element, props (scope), words.js, and from token_strip.js strip, cells, view, fill.
 const asker = (() => {
   const line = element.querySelector(".what-if");
+  const none = element.querySelector(".what-if-none");
   const [title, slider, number, said, reset] = ["what-if-ask", "", "what-if-at", "what-if-said", "what-if-reset"].map(
     (name, i) => make(["label", "input", "b", "span", "button"][i], name),
   );
@@ -31,6 +32,8 @@ const asker = (() => {
     const own = scored.length ? scored[scored.length - 1].threshold : null;
     line.hidden = !scored.length || own === null || shown.live;
     if (line.hidden) tried = null;
+    // The edge alone and the verifier alone have no gate, so nobody looks for its threshold.
+    none.hidden = !line.hidden || !blocks.length || shown.live || shown.mode !== "ugsd";
     const asks = new Set();
     if (!line.hidden) {
       const highest = Math.max(...scored.map((block) => block.score));
@@ -61,6 +64,7 @@ const asker = (() => {
   }
   const relabel = () => {
     title.textContent = say("whatif.ask");
+    none.textContent = say("whatif.noscore");
     reset.textContent = say("whatif.reset");
   };
   return { draw, relabel };

@@ -45,7 +45,7 @@ def token_strip(scope: str, **settings: Any) -> gr.HTML:
         html_template=(
             '<div class="strip" role="list"></div><p class="strip-hint"></p>'
             '<div class="replay" role="group" hidden></div><p class="strip-note"></p>'
-            '<div class="legend"></div><div class="what-if" hidden></div>'
+            '<div class="legend"></div><div class="what-if" hidden></div><p class="what-if-none" hidden></p>'
         ),
         js_on_load="".join(web_asset(script) for script in scripts),
         apply_default_css=False,
