@@ -40,8 +40,8 @@ def rouge_l_unstemmed(pairs: Sequence[CaptionPair], language: str = "en") -> Met
 def lcs_length(one: Sequence[str], other: Sequence[str]) -> int:
     """Length of the longest common subsequence.
 
-    A bit of ``row`` is 0 where the subsequence grows by one at that token of ``one`` (Hyyrö 2004, "Bit-parallel LCS-length
-    computation revisited").
+    A bit of ``row`` is 0 where the subsequence grows by one at that token of ``one`` (Hyyrö 2004, "Bit-parallel
+    LCS-length computation revisited").
     """
     places: dict[str, int] = {}
     for n, token in enumerate(one):
