@@ -22,6 +22,8 @@ from ugsd_core.evaluation.systems import parse_systems
 __all__ = ["run"]
 
 _EXIT_INTERRUPTED = 130
+#: Failures that are told one by one.
+SHOWN_FAILURES = 12
 #: What a manifest keeps of the command line: what was asked, not where it was written.
 _NOTED = ("corpus", "format", "audio", "split", "systems", "system", "edge", "verifier_checkpoint", "device", "dtype")
 
@@ -48,8 +50,10 @@ def run(args: argparse.Namespace) -> int:
         summary = {"run": str(plan.folder), "failed": failed, "session": session, "metrics": figures}
         print(json.dumps(summary, ensure_ascii=False, indent=2))
         return 0
-    for clip, system, error in failed:
+    for clip, system, error in failed[:SHOWN_FAILURES]:
         print(f"failed: {clip} by {system}: {error}", file=sys.stderr)
+    if len(failed) > SHOWN_FAILURES:
+        print(f"… and {len(failed) - SHOWN_FAILURES} more: see 'error' in clips.jsonl", file=sys.stderr)
     if figures is not None:
         print("\n".join(_table(figures)))
     if session is not None and session["captions"]:
