@@ -46,13 +46,14 @@ def test_what_is_no_number_gets_a_sentence(text: str) -> None:
         (["none", "rtt=300,up=5,down=20"], ["none", "rtt=300,up=5,down=20"]),
         (["4g,none"], ["rtt=50,up=10,down=30", "none"]),
         (["rtt=0", "none"], ["none"]),
+        (["none", "up=5"], ["none", "rtt=0,up=5"]),
     ],
 )
 def test_links_are_read_joined_by_commas_or_apart(texts: list[str], folders: list[str]) -> None:
     assert [link_folder(link) for link in parse_links(texts)] == folders
 
 
-@pytest.mark.parametrize("texts", [["fast"], ["rtt=ten"], ["none,up=5"], []])
+@pytest.mark.parametrize("texts", [["fast"], ["rtt=ten"], ["none,up=fast"], []])
 def test_a_link_that_is_none_gets_a_sentence(texts: list[str]) -> None:
     with pytest.raises(OptionError, match="link"):
         parse_links(texts)

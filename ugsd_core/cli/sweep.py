@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+EXIT_INTERRUPTED = 130
+
 
 def run(args: argparse.Namespace) -> int:
     """Sweep, score and report.
@@ -33,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if args.draws < 2:
         raise OptionError(f"an interval needs at least 2 draws, not {args.draws}")
     with progress("reading the corpus", quiet=args.json):
-        from ugsd_core.corpora import main_language, read_corpus
+        from ugsd_core.corpora import main_language, preflight, read_corpus
         from ugsd_core.evaluation.plan import EvaluationPlan
-        from ugsd_core.evaluation.run import preflight
+        from ugsd_core.evaluation.run import chosen_clips
         from ugsd_core.evaluation.sweep import Grid, grid_systems, parse_links, parse_values, run_folders
 
         grid = Grid(
@@ -52,14 +55,20 @@ def run(args: argparse.Namespace) -> int:
         systems = grid_systems(grid, language, args.seed)
     _check_quality(args.quality, language)
     if not args.json:
-        for sentence in preflight(corpus, language, args.limit):
+        found = preflight(corpus, language)
+        for sentence in (found.summary, *(f"- {entry.message} {entry.remedy}" for entry in found.findings)):
             print(sentence, file=sys.stderr)
     out = Path(args.out).expanduser()
     plans = [
         (link, EvaluationPlan(corpus, language, systems, folder, args.seed, args.limit))
         for link, folder in run_folders(out, links)
     ]
-    _caption(args, plans)
+    chosen_clips(plans[0][1])
+    try:
+        _caption(args, plans)
+    except KeyboardInterrupt:
+        print(f"\nugsd: stopped. What was captioned is kept in {out}; the same command goes on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
     return _report(args, out, plans)
 
 
@@ -87,21 +96,22 @@ def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationP
     with source:
         for link, plan in plans:
             source.conditions = link
-            _run(source, plan, link, sys.argv[1:])
+            _run(source, plan, link)
 
 
-def _run(source: LinkedSource, plan: EvaluationPlan, link: Conditions, words: list[str]) -> None:
+def _run(source: LinkedSource, plan: EvaluationPlan, link: Conditions) -> None:
     """One link."""
     from ugsd_core.evaluation.run import evaluate
     from ugsd_core.evaluation.sweep import link_folder
 
-    steps = evaluate(plan, source, notes={"link": link_folder(link), "command": ["ugsd", *words]})
-    first = next(steps)
-    with Progress(f"link {link_folder(link)}, captions", first.total, first.done) as bar:
-        for step in steps:
-            bar.step()
-            if step.line is not None and step.line.error:
-                print(f"\n{step.line.id} by {step.line.system} failed: {step.line.error}", file=sys.stderr)
+    notes = {"command": "ugsd sweep", "link": link_folder(link)}
+    with closing(evaluate(plan, source, notes=notes)) as steps:
+        first = next(steps)
+        with Progress(f"link {link_folder(link)}, captions", first.total, first.done) as bar:
+            for step in steps:
+                bar.step()
+                if step.line is not None and step.line.error:
+                    print(f"\n{step.line.id} by {step.line.system} failed: {step.line.error}", file=sys.stderr)
 
 
 def _report(args: argparse.Namespace, out: Path, plans: list[tuple[Conditions, EvaluationPlan]]) -> int:
