@@ -272,3 +272,16 @@ def test_the_manifest_says_under_which_conditions_it_was(tmp_path: Path) -> None
     assert entry["definition"].endswith("nothing is sent.") and len(entry["options_sha256"]) == 64
     assert found["sessions"][0]["captions"] == 4 and found["sessions"][0]["outside_share"] is not None
     assert str(tmp_path) not in (plan.folder / MANIFEST_FILE).read_text(encoding="utf-8")
+
+
+def test_processor_time_of_a_verifier_that_was_started_anew_is_not_known(tmp_path: Path) -> None:
+    class Restarting(FakeSource):
+        spent = iter((7.0, 1.0) * 9)
+
+        def resources(self) -> dict[str, float | None]:
+            return super().resources() | {"verifier_cpu_s": next(self.spent)}
+
+    plan = plan_for(tmp_path / "run", corpus(tmp_path, 1), "cloud")
+    run_all(plan, Restarting())
+    assert captions(plan.folder)[0].resources["verifier_cpu_s"] is None
+    assert captions(plan.folder)[0].resources["edge_cpu_s"] == 0.0

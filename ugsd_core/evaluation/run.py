@@ -372,6 +372,6 @@ def _used(before: dict[str, float | None], after: dict[str, float | None]) -> di
     used = dict(after)
     for name in ("edge_cpu_s", "verifier_cpu_s"):
         early, late = before.get(name), after.get(name)
-        # A verifier that was started anew in between counts from its own beginning.
-        used[name] = None if early is None or late is None else max(0.0, late - early)
+        # A verifier that was started anew in between counts from its own beginning, and the two do not compare.
+        used[name] = None if early is None or late is None or late < early else late - early
     return used
