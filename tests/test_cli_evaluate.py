@@ -20,6 +20,8 @@ from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE
 from ugsd_core.evaluation.scoring import score_run
 from ugsd_core.wire.process import VerifierProcess
 
+#: Three programs are started, each of which loads torch.
+pytestmark = pytest.mark.timeout(600)
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = "edge,cloud,paper,speculative,oracle"
 OWN = ["kept: gate=entropy tau=4 budget=0.2 acceptance=rank cut=none", "chance: match=kept"]
