@@ -48,8 +48,8 @@ class Column:
 
 
 def number(value: Any, digits: int = 1) -> str:
-    """A figure as text, with a true minus sign."""
-    return NONE if value is None else f"{value:.{digits}f}".replace("-", "−")
+    """A figure as text, with a true minus sign, and none before a zero."""
+    return NONE if value is None else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def spread(entry: dict[str, Any] | None, digits: int = 1, scale: float = 1.0) -> str:
