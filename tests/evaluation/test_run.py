@@ -9,6 +9,7 @@ from tests.evaluation.worlds import FakeSource, captions, corpus, facts, plan_fo
 from ugsd_core.errors import OptionError, VerifierUnavailable
 from ugsd_core.evaluation import run as run_module
 from ugsd_core.evaluation.folder import RunFolder, file_name
+from ugsd_core.evaluation.plan import Step
 from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE
 from ugsd_core.evaluation.run import chosen_clips, evaluate
 from ugsd_core.result import caption_result
@@ -136,12 +137,11 @@ def test_a_budget_is_taken_up_where_it_was(tmp_path: Path) -> None:
 
 def test_cancelling_between_tokens_drops_the_caption_under_way_alone(tmp_path: Path) -> None:
     plan = plan_for(tmp_path / "run", corpus(tmp_path), "edge")
-    seen: list[int] = []
-    source = FakeSource(on_event=lambda: seen.append(1))
-    steps = []
-    for step in evaluate(plan, source, cancelled=lambda: len(steps) == 2 and len(seen) > stop):
+    since: list[int] = []  # events after the second step
+    steps: list[Step] = []
+    source = FakeSource(on_event=lambda: since.append(1) if len(steps) == 2 else None)
+    for step in evaluate(plan, source, cancelled=lambda: len(since) > 5):
         steps.append(step)
-        stop = len(seen) + 5
     assert [step.done for step in steps] == [0, 1] and len(captions(plan.folder)) == 1
     assert manifest(plan.folder)["finished"] is None and manifest(plan.folder)["sessions"][0]["captions"] == 1
     assert run_all(plan)[-1].done == 4

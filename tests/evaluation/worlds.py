@@ -22,7 +22,7 @@ from ugsd_core.evaluation.systems import parse_systems
 from ugsd_core.messages import Event
 from ugsd_core.verifier import LocalLink
 
-__all__ = ["FakeSource", "corpus", "captions", "facts", "plan_for", "run_all", "write_wav"]
+__all__ = ["FakeSource", "captions", "corpus", "facts", "plan_for", "run_all", "write_wav"]
 
 #: What differs from one run to the next whatever is done.
 MEASURED = ("clocks", "wall_s", "resources")

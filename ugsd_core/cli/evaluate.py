@@ -22,6 +22,8 @@ from ugsd_core.evaluation.systems import parse_systems
 __all__ = ["run"]
 
 _EXIT_INTERRUPTED = 130
+#: Failures that are told one by one.
+SHOWN_FAILURES = 12
 #: What a manifest keeps of the command line: what was asked, not where it was written.
 _NOTED = ("corpus", "format", "audio", "split", "systems", "system", "edge", "verifier_checkpoint", "device", "dtype")
 
@@ -34,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """
     _check(args)
     plan = _plan(args)
+    before = len(_sessions(plan.folder))
     try:
         failed = _caption(plan, args)
     except KeyboardInterrupt:
@@ -42,14 +45,15 @@ def run(args: argparse.Namespace) -> int:
         )
         return _EXIT_INTERRUPTED
     figures = None if args.no_score else _score(plan.folder, args.draws)
-    manifest = json.loads((plan.folder / "manifest.json").read_text(encoding="utf-8"))
-    session = manifest["sessions"][-1] if manifest["sessions"] else None
+    session = next(iter(_sessions(plan.folder)[before:]), None)
     if args.json:
         summary = {"run": str(plan.folder), "failed": failed, "session": session, "metrics": figures}
         print(json.dumps(summary, ensure_ascii=False, indent=2))
         return 0
-    for clip, system, error in failed:
+    for clip, system, error in failed[:SHOWN_FAILURES]:
         print(f"failed: {clip} by {system}: {error}", file=sys.stderr)
+    if len(failed) > SHOWN_FAILURES:
+        print(f"… and {len(failed) - SHOWN_FAILURES} more: see 'error' in clips.jsonl", file=sys.stderr)
     if figures is not None:
         print("\n".join(_table(figures)))
     if session is not None and session["captions"]:
@@ -134,6 +138,18 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
     return [(line.id, line.system, line.error) for line in lines if line.error is not None and line.system in names]
 
 
+def _sessions(folder: Path) -> list[dict[str, Any]]:
+    """What earlier processes, and this one, spent on the run."""
+    from ugsd_core.evaluation.records import MANIFEST_FILE
+
+    path = folder / MANIFEST_FILE
+    try:
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["sessions"]
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged manifest is told when the run is taken up
+        return []
+    return found
+
+
 def _needs_verifier(systems: Sequence[System]) -> bool:
     return any(system.options.mode != "edge" for system in systems)
 
@@ -157,17 +173,25 @@ _RATIOS = {"transmission_rate": "rho", "useful_escalation_rate": "useful"}
 def _table(figures: dict[str, Any]) -> list[str]:
     """Systems by metrics and ratios, as text."""
     systems: dict[str, Any] = figures["systems"]
-    metrics = [name for name in _METRICS if any(name in entry["metrics"] for entry in systems.values())]
+    metrics = [
+        name for name in _METRICS if any(_value(entry["metrics"], name) is not None for entry in systems.values())
+    ]
     rows = [["system", "n", *metrics, *_RATIOS.values()]]
     for name, entry in systems.items():
-        values = [(entry["metrics"].get(metric) or {}).get("value") for metric in metrics]
-        values += [(entry["ratios"].get(ratio) or {}).get("pooled") for ratio in _RATIOS]
+        values = [_value(entry["metrics"], metric) for metric in metrics]
+        values += [_value(entry["ratios"], ratio, "pooled") for ratio in _RATIOS]
         rows.append([name, str(entry["n"]), *("–" if value is None else f"{value:.3f}" for value in values)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]
+
+
+def _value(figures: dict[str, Any], name: str, which: str = "value") -> float | None:
+    """A figure, None where there is none."""
+    value: float | None = (figures.get(name) or {}).get(which)
+    return value
 
 
 def _speed(session: dict[str, Any]) -> str:

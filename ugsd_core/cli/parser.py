@@ -8,6 +8,7 @@ from ugsd_core import __version__
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.report_parser import add_report, add_sweep
+from ugsd_core.cli.score_parser import add_score
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -62,6 +63,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_sweep(commands)
     add_report(commands)
+    add_score(commands)
     commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser

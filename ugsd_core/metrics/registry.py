@@ -32,6 +32,7 @@ class Metric:
         source: Module and function that score, ``module:function``.
         packages: Import names of what it needs beyond a plain install of the engine.
         extra: The optional part of the project that brings them; empty if none is needed.
+        needs: What there has to be for a value.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     source: str
     packages: tuple[str, ...] = ()
     extra: str = ""
+    needs: str = "clips with a reference"
 
     @property
     def optional(self) -> bool:
@@ -190,6 +192,7 @@ _ALL = (
         "cider:cider_d",
         ("nltk",),
         "eval",
+        needs="≥ 2 clips with a reference",
     ),
     Metric(
         "emotion_f1",
@@ -199,6 +202,7 @@ _ALL = (
         "F1 of the emotions that the caption names against those that its references name; mean over clips whose "
         "references name any.",
         "emotions:emotion_f1",
+        needs="clips whose references name an emotion",
     ),
     Metric(
         "emotion_coverage",
@@ -207,6 +211,7 @@ _ALL = (
         "higher",
         "Share of the references' emotions that the caption names; mean over clips whose references name any.",
         "emotions:emotion_coverage",
+        needs="clips whose references name an emotion",
     ),
     Metric(
         "emotion_consistency",
@@ -215,6 +220,7 @@ _ALL = (
         "higher",
         "Share of clips whose caption names the emotion of the corpus' own label first; over clips that have a label.",
         "emotions:emotion_consistency",
+        needs="clips with an emotion label",
     ),
     Metric(
         "length",
@@ -223,6 +229,7 @@ _ALL = (
         "none",
         "Words (Chinese: characters) of a caption without punctuation, mean over clips.",
         "lengths:length",
+        needs="clips",
     ),
     Metric(
         "reference_length",

@@ -16,7 +16,7 @@ from typing import Any
 
 from ugsd_core.metrics.pairs import clean_pairs, library, reference_count
 from ugsd_core.metrics.score import CaptionPair, MetricScore, mean_score
-from ugsd_core.metrics.text import characters
+from ugsd_core.metrics.text import PorterStems, characters
 
 __all__ = ["rouge_l", "rouge_l_unstemmed"]
 
@@ -41,9 +41,11 @@ def rouge_l_unstemmed(pairs: Sequence[CaptionPair], language: str = "en") -> Met
 
 
 def _default(*, stemmer: bool) -> _Remembered:
-    from rouge_score.tokenizers import DefaultTokenizer
+    """The library's own tokenizer; its stemmer sees each word once."""
+    from rouge_score.tokenize import tokenize
 
-    return _Remembered(DefaultTokenizer(stemmer).tokenize)
+    stems = PorterStems() if stemmer else None
+    return _Remembered(lambda text: tokenize(text, stems))
 
 
 def _scored(name: str, pairs: Sequence[CaptionPair], tokenizer: _Remembered, tokens: str) -> MetricScore:
