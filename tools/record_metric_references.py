@@ -80,8 +80,8 @@ ODD = {
             [
                 "In the audio, her tone rises at first: she isn't satisfied, and she's impatient. That may mean that "
                 "something serious is talked about, and that she has lost heart a little. Then she laughs while she "
-                "speaks; one hears joy with a touch of mockery. The sentence seems self-deprecating, or meant to make a "
-                "hard subject easier to bear."
+                "speaks; one hears joy, and a touch of mockery. The sentence seems self-deprecating, or made to turn a "
+                "hard subject light."
             ],
         ),
         ("an un-\nbroken\tline  with   spaces ", ["An unbroken line with spaces."]),

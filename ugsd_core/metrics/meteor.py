@@ -2,7 +2,8 @@
 
 NLTK's METEOR (Banerjee and Lavie 2005 with the weights of Agarwal and Lavie 2008) matches words exactly, then by Porter
 stem, then as WordNet synonyms. It is not the METEOR 1.5 of the Java tool, which has paraphrases and function words:
-the two differ by many points and must not stand in one table.
+the two differ by many points and must not stand in one table. NLTK looks for synonyms of what the stemmer left of a
+word ("happi"), so that it finds fewer of them than one would think; we keep to it.
 
 Several references: the best one counts. An empty caption scores 0; a clip without references is left out.
 """

@@ -48,7 +48,7 @@ def read_pairs(path: Path, system: str | None = None) -> PairFile:
         path = path / CLIPS_FILE
     rows = _of_system(_rows(path), system, path)
     found: dict[str, tuple[int, CaptionPair, str]] = {}
-    failed = []
+    failed: dict[str, bool] = {}
     for number, row in rows:
         pair = _pair(row, f"line {number} of {path.name}")
         if pair.id in found and "schema" not in row:  # in a run folder the later line counts
@@ -57,9 +57,8 @@ def read_pairs(path: Path, system: str | None = None) -> PairFile:
                 "give every clip its own"
             )
         found[pair.id] = (number, pair, str(row.get("speaker") or ""))
-        if row["hypothesis"] is None:
-            failed.append(pair.id)
-    kept = [(pair, speaker) for _, pair, speaker in found.values() if pair.id not in set(failed)]
+        failed[pair.id] = row["hypothesis"] is None
+    kept = [(pair, speaker) for _, pair, speaker in found.values() if not failed[pair.id]]
     if not kept:
         raise OptionError(f"all captions of {path.name} failed (their hypothesis is null); there is nothing to score")
     pairs = tuple(pair for pair, _ in kept)
@@ -67,7 +66,9 @@ def read_pairs(path: Path, system: str | None = None) -> PairFile:
         raise OptionError(
             f"no row of {path.name} has a reference; add a list 'references' of human captions to the rows"
         )
-    return PairFile(pairs, tuple(speaker for _, speaker in kept), tuple(_warnings(pairs, failed)))
+    return PairFile(
+        pairs, tuple(speaker for _, speaker in kept), tuple(_warnings(pairs, [name for name in failed if failed[name]]))
+    )
 
 
 def _warnings(pairs: tuple[CaptionPair, ...], failed: list[str]) -> Iterable[str]:
