@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ugsd_core.errors import OptionError
-from ugsd_core.evaluation.columns import CLOSURE, TRIPS, number, spread
+from ugsd_core.evaluation.columns import CLOSURE, TRIPS, closure, number, spread
 from ugsd_core.evaluation.document import Document, Picture, Section, Table, as_html, as_markdown
 from ugsd_core.evaluation.latex import as_latex
 from ugsd_core.evaluation.pareto import front
@@ -241,14 +241,12 @@ def _table(sweep: Sweep, link: str) -> Table:
     points.sort(key=lambda p: (p.system != "edge", p.system == "cloud", p.rho if p.rho is not None else 2.0))
     rows = []
     for point in points:
-        closure = spread(point.closure, 2)
-        firm = point.closure is None or point.closure["value"] is None or point.closure["firm"]
         rows.append(
             (
                 point.system,
                 "yes" if point.on_front else "",
                 spread(point.quality),
-                closure if firm else f"{closure} †",
+                closure(point.closure),
                 number(point.rho, 3),
                 number(point.trips, 2),
                 number(point.useful, 2),
