@@ -107,6 +107,14 @@ def test_a_metric_that_counts_fewer_clips_says_so(tmp_path: Path) -> None:
     assert "ROUGE-L: over fewer clips: edge 5 of 8." in notes
 
 
+def test_a_run_without_references_says_so_in_place_of_an_empty_table(tmp_path: Path) -> None:
+    (scored,) = load_runs([usual_run(tmp_path, 8, references=())], draws=20)
+    document = build_report([scored])
+    assert {"quality"}.isdisjoint(one.name for one in document.tables)
+    (section,) = (one for one in document.sections if one.title == "Caption quality")
+    assert "No clip has a reference" in section.paragraphs[0]
+
+
 def test_several_runs_stand_side_by_side(run: ScoredRun, failing: ScoredRun) -> None:
     quality = table(build_report([run, failing]), "quality")
     assert quality.head[:3] == ("run", "system", "n")

@@ -76,8 +76,12 @@ def run_pictures(run: ScoredRun) -> list[Picture]:
         spots = {s: x for s, x in places.items() if x is not None}
         if len(spots) < 2 or max(spots.values()) <= 0:
             continue
+        # Systems without a place are named too, so that a system has one colour in both pictures.
         lines = [
-            Line(s, ((x, found[s]["value"]),), bars=((found[s]["low"], found[s]["high"]),)) for s, x in spots.items()
+            Line(s, ((spots[s], figure["value"]),), bars=((figure["low"], figure["high"]),))
+            if s in spots
+            else Line(f"{s} (not on this axis)", ())
+            for s, figure in found.items()
         ]
         ends = [v for s in spots for v in (found[s]["value"], found[s]["low"], found[s]["high"]) if v is not None]
         title = f"{run.name}: {name} against {'tokens sent' if key == 'rho' else 'time'}, 95 % intervals"

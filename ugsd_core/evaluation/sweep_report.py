@@ -161,7 +161,7 @@ def _point(run: ScoredRun, system: str, settings: dict[str, Any], quality: str) 
         entry["gap_closure"].get(quality),
         0.0 if system == "edge" else rho["value"],
         0.0 if system == "edge" else rho["pooled"],
-        None if system == "cloud" else entry["escalations_a_clip"]["value"],
+        entry["escalations_a_clip"]["value"],
         entry["ratios"]["useful_escalation_rate"]["value"],
         clocks.get("total_s", empty)["p50"],
         clocks.get("total_s", empty)["p95"],
