@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -17,11 +18,12 @@ from tests.evaluation.runs import line, right_until, usual_run, write_lines, wri
 from ugsd_core.cli import main
 from ugsd_core.cli.report_parser import FORMAT_NAMES
 from ugsd_core.evaluation import paper as paper_module
-from ugsd_core.evaluation.columns import EMOTION, N_GRAMS, QUALITY, RESOURCES, TIME
+from ugsd_core.evaluation.columns import EMOTION, N_GRAMS, QUALITY, RESOURCES, TIME, closure, number
 from ugsd_core.evaluation.document import Document, Section, Table, as_html, as_markdown
 from ugsd_core.evaluation.export import FORMATS, as_csv, render, write_report
 from ugsd_core.evaluation.latex import as_latex, tex
 from ugsd_core.evaluation.paper import Paper, PaperRow, paper
+from ugsd_core.evaluation.plots import axis_ends
 from ugsd_core.evaluation.report import build_report
 from ugsd_core.evaluation.scored import ScoredRun, load_runs
 
@@ -103,6 +105,14 @@ def test_a_metric_that_counts_fewer_clips_says_so(tmp_path: Path) -> None:
     (scored,) = load_runs([write_lines(tmp_path, lines)], draws=20)
     notes = " ".join(table(build_report([scored]), "quality").notes)
     assert "ROUGE-L: over fewer clips: edge 5 of 8." in notes
+
+
+def test_a_run_without_references_says_so_in_place_of_an_empty_table(tmp_path: Path) -> None:
+    (scored,) = load_runs([usual_run(tmp_path, 8, references=())], draws=20)
+    document = build_report([scored])
+    assert {"quality"}.isdisjoint(one.name for one in document.tables)
+    (section,) = (one for one in document.sections if one.title == "Caption quality")
+    assert "No clip has a reference" in section.paragraphs[0]
 
 
 def test_several_runs_stand_side_by_side(run: ScoredRun, failing: ScoredRun) -> None:
@@ -307,3 +317,44 @@ def test_what_cannot_be_reported_gets_a_sentence(
 ) -> None:
     assert main(["report", *(word.format(run=run.folder, empty=tmp_path) for word in words)]) == 2
     assert message in capsys.readouterr().err
+
+
+# ── Small parts ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("values", "within", "ends"),
+    [
+        ([59.1, 100.0], (0.0, 100.0), (50.0, 100.0)),
+        ([0.0, 0.838], (-math.inf, math.inf), (0.0, 1.0)),
+        ([0.0, 1.2], (-math.inf, math.inf), (0.0, 1.25)),
+        ([2.9, 8.1], (0.0, 10.0), (0.0, 10.0)),
+    ],
+)
+def test_an_axis_holds_its_values_between_round_numbers(
+    values: list[float], within: tuple[float, float], ends: tuple[float, float]
+) -> None:
+    assert axis_ends(values, within) == pytest.approx(ends)
+
+
+def test_an_axis_of_one_value_has_a_length() -> None:
+    low, high = axis_ends([33.0], (0.0, 100.0))
+    assert low <= 33.0 <= high and high > low
+
+
+def test_a_zero_has_no_sign() -> None:
+    assert number(-0.0, 2) == number(-0.001, 2) == "0.00" and number(-0.01, 2) == "−0.01" and number(None) == "n/a"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "0.50 (0.20–0.80)"),
+        ({"firm": False}, "0.50 (0.20–0.80) †"),
+        ({"gap": -5.0}, "0.50 (0.20–0.80) ‡"),
+        ({"gap": -5.0, "firm": False}, "0.50 (0.20–0.80) †‡"),
+        ({"value": None}, "n/a"),
+    ],
+)
+def test_a_share_of_a_doubtful_gap_is_marked(changes: dict[str, object], text: str) -> None:
+    assert closure({"value": 0.5, "low": 0.2, "high": 0.8, "gap": 10.0, "firm": True} | changes) == text

@@ -93,6 +93,12 @@ def test_bytes_and_round_trips_are_counted(tmp_path: Path) -> None:
     assert entry["escalations_a_clip"]["value"] == 2.0
 
 
+def test_cloud_only_has_no_round_trips_rather_than_none_of_them(tmp_path: Path) -> None:
+    systems = score(usual_run(tmp_path))["systems"]
+    assert systems["cloud"]["escalations_a_clip"]["value"] is None
+    assert systems["edge"]["escalations_a_clip"]["value"] == 0.0
+
+
 def test_the_gap_closed_is_a_share_of_the_gap_from_edge_to_cloud(tmp_path: Path) -> None:
     systems = score(usual_run(tmp_path, 24))["systems"]
     closure = systems["ugsd"]["gap_closure"][EMOTION]

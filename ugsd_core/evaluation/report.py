@@ -5,7 +5,8 @@ Everything is made from ``metrics.json``, ``timings.json`` and ``manifest.json``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ugsd_core.evaluation.columns import EMOTION, N_GRAMS, QUALITY, RESOURCES, TIME, Column, number, spread
 from ugsd_core.evaluation.document import Document, Section, Table
@@ -61,21 +62,14 @@ def build_report(runs: Sequence[ScoredRun], title: str = "") -> Document:
     several = len(runs) > 1
     sections = [
         _overview(runs),
-        Section(
-            "Caption quality",
-            tables=_table(runs, "quality", "Caption quality, in the paper's columns", QUALITY, DIFFERENCES["quality"]),
-        ),
-        Section(
-            "Emotion, and what it cost",
-            tables=_table(runs, "emotion", "Emotion, and what it cost", EMOTION),
+        _section(runs, "quality", "Caption quality", "Caption quality, in the paper's columns", QUALITY),
+        replace(
+            _section(runs, "emotion", "Emotion, and what it cost", "Emotion, and what it cost", EMOTION),
             pictures=tuple(picture for run in runs for picture in run_pictures(run)),
         ),
-        Section("Time", tables=_table(runs, "time", "Time, in the paper's columns", TIME, DIFFERENCES["time"])),
-        Section(
-            "Resources",
-            tables=_table(runs, "resources", "Resources, in the paper's columns", RESOURCES, DIFFERENCES["resources"]),
-        ),
-        Section("n-grams", tables=_table(runs, "ngrams", "n-grams by the usual conventions", N_GRAMS)),
+        _section(runs, "time", "Time", "Time, in the paper's columns", TIME),
+        _section(runs, "resources", "Resources", "Resources, in the paper's columns", RESOURCES),
+        _section(runs, "ngrams", "n-grams", "n-grams by the usual conventions", N_GRAMS),
         _comparisons(runs),
         _claims(runs),
         _failures(runs),
@@ -92,9 +86,20 @@ def _labels(runs: Sequence[ScoredRun], run: ScoredRun, system: str) -> tuple[str
     return (run.name, system) if len(runs) > 1 else (system,)
 
 
-def _table(
-    runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[Column], notes: Iterable[str] = ()
-) -> tuple[Table, ...]:
+def _section(runs: Sequence[ScoredRun], name: str, title: str, caption: str, columns: Sequence[Column]) -> Section:
+    """A table and its notes, or a sentence where it would be empty."""
+    table = _table(runs, name, caption, columns)
+    if len(table.head) > table.texts + 1:
+        return Section(title, tables=(table,))
+    why = {
+        "quality": "No clip has a reference in the language of its captions, so that no text can be compared.",
+        "resources": "Nothing was measured.",
+        "time": "Nothing was measured.",
+    }
+    return Section(title, (why.get(name, "No system has a figure."),))
+
+
+def _table(runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[Column]) -> Table:
     """One row a run and system; columns in which no row has a figure are left out and named."""
     rows = [
         (*_labels(runs, run, system), str(run.metrics["systems"][system]["n"]), *(c.cell(run, system) for c in columns))
@@ -117,23 +122,22 @@ def _table(
         ends.append(f"No figure in any row: {'; '.join(empty)}.")
     cut = tuple(tuple(row[place] for place in kept) for row in rows)
     interval = "In brackets: 95 % interval." if name in ("quality", "emotion", "ngrams") else ""
-    told = tuple(filter(None, [interval, *notes, *ends]))
-    return (Table(name, title, tuple(head[place] for place in kept), cut, texts, told),)
+    told = tuple(filter(None, [interval, *DIFFERENCES.get(name, ()), *ends]))
+    return Table(name, title, tuple(head[place] for place in kept), cut, texts, told)
 
 
 def _short(column: Column, runs: Sequence[ScoredRun]) -> str:
-    """Where a metric has a meaning on fewer clips than were captioned."""
+    """Where a metric has a meaning on fewer clips than were captioned, but on some."""
     parts = []
     for run in runs:
         name = column.figure(run)
-        if name is None:
-            continue
+        counts: dict[str, list[str]] = {}
         for system, entry in run.metrics["systems"].items():
-            found = entry["metrics"].get(name)
-            if found is not None and found["n"] < entry["n"]:
-                label = " ".join(_labels(runs, run, system))
-                parts.append(f"{label} {found['n']} of {entry['n']}")
-    return f"over fewer clips: {', '.join(parts)}." if parts else ""
+            n = entry["metrics"][name]["n"] if name in entry["metrics"] else 0
+            if 0 < n < entry["n"]:
+                counts.setdefault(f"{n} of {entry['n']}", []).append(system)
+        parts += [f"{' '.join(_labels(runs, run, ', '.join(systems)))} {count}" for count, systems in counts.items()]
+    return f"over fewer clips: {'; '.join(parts)}." if parts else ""
 
 
 def _share(value: float | None) -> str:

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ugsd_core.errors import OptionError
-from ugsd_core.evaluation.columns import CLOSURE, TRIPS, number, spread
+from ugsd_core.evaluation.columns import CLOSURE, TRIPS, closure, number, spread
 from ugsd_core.evaluation.document import Document, Picture, Section, Table, as_html, as_markdown
 from ugsd_core.evaluation.latex import as_latex
 from ugsd_core.evaluation.pareto import front
-from ugsd_core.evaluation.plots import axis_ends, file_part, quality_metric
+from ugsd_core.evaluation.plots import axis_ends, file_part, quality_metric, scale_ends
 from ugsd_core.evaluation.scored import ScoredRun
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 from ugsd_core.metrics import METRICS
@@ -161,7 +161,7 @@ def _point(run: ScoredRun, system: str, settings: dict[str, Any], quality: str) 
         entry["gap_closure"].get(quality),
         0.0 if system == "edge" else rho["value"],
         0.0 if system == "edge" else rho["pooled"],
-        None if system == "cloud" else entry["escalations_a_clip"]["value"],
+        entry["escalations_a_clip"]["value"],
         entry["ratios"]["useful_escalation_rate"]["value"],
         clocks.get("total_s", empty)["p50"],
         clocks.get("total_s", empty)["p95"],
@@ -241,14 +241,12 @@ def _table(sweep: Sweep, link: str) -> Table:
     points.sort(key=lambda p: (p.system != "edge", p.system == "cloud", p.rho if p.rho is not None else 2.0))
     rows = []
     for point in points:
-        closure = spread(point.closure, 2)
-        firm = point.closure is None or point.closure["value"] is None or point.closure["firm"]
         rows.append(
             (
                 point.system,
                 "yes" if point.on_front else "",
                 spread(point.quality),
-                closure if firm else f"{closure} †",
+                closure(point.closure),
                 number(point.rho, 3),
                 number(point.trips, 2),
                 number(point.useful, 2),
@@ -283,8 +281,17 @@ def _links(sweep: Sweep) -> Table:
         )
         for system in systems
     )
+    note = (
+        "Links were run one after the other. Edge-only asks nobody, so that its times should be alike; how much they "
+        "differ is how much the machine did."
+    )
     return Table(
-        "sweep-links", "Seconds to the caption (total_s, median) over each link", ("setting", *sweep.links), rows
+        "sweep-links",
+        "Seconds to the caption (total_s, median) over each link",
+        ("setting", *sweep.links),
+        rows,
+        1,
+        (note,),
     )
 
 
@@ -304,38 +311,36 @@ def _pictures(sweep: Sweep, link: str) -> tuple[Picture, ...]:
             title,
             label,
             sweep.quality,
-            _lines(placed),
-            x_most=1.05 * max(x for x, _ in placed),
-            y_span=_ends(points),
+            _lines(points, places),
+            x_most=axis_ends([0.0, *(x for x, _ in placed)])[1],
+            y_span=axis_ends(_ends(points), scale_ends(sweep.quality)),
         )
         pictures.append(Picture(f"sweep-{key}-{file_part(link)}.svg", title, svg))
     return tuple(pictures)
 
 
-def _ends(points: Sequence[Point]) -> tuple[float, float]:
-    values = [v for p in points for v in (p.quality["value"], p.quality["low"], p.quality["high"]) if v is not None]
-    return axis_ends(values)
+def _ends(points: Sequence[Point]) -> list[float]:
+    return [v for p in points for v in (p.quality["value"], p.quality["low"], p.quality["high"]) if v is not None]
 
 
-def _lines(placed: Sequence[tuple[float, Point]]) -> list[Line]:
-    """The front of these two axes as a line, and every setting as a mark: one colour a block length and rank."""
-    inner = {p.system: (x, p.quality["value"]) for x, p in placed if p.system != "cloud"}
-    best = sorted(inner[name] for name in front(inner))
-    lines = [Line("front (these two axes)", tuple(best))] if len(best) > 1 else []
+def _lines(points: Sequence[Point], places: dict[str, float | None]) -> list[Line]:
+    """Every setting as a mark, in one colour a family in all pictures, and the front of these two axes as a line."""
     families: dict[str, list[tuple[float, Point]]] = {}
-    for x, point in placed:
-        families.setdefault(_family(point), []).append((x, point))
+    for point in points:
+        x = places[point.system]
+        families.setdefault(_family(point), [])
+        if x is not None:
+            families[_family(point)].append((x, point))
+    lines = []
     for name, entries in families.items():
         entries.sort(key=lambda entry: entry[0])
-        lines.append(
-            Line(
-                name,
-                tuple((x, p.quality["value"]) for x, p in entries),
-                marks=True,
-                bars=tuple((p.quality["low"], p.quality["high"]) for _, p in entries),
-            )
-        )
-    return lines
+        spots = tuple((x, p.quality["value"]) for x, p in entries)
+        bars = tuple((p.quality["low"], p.quality["high"]) for _, p in entries)
+        lines.append(Line(name if spots else f"{name} (drafts nothing)", spots, marks=True, bars=bars))
+    placed = {p.system: (x, p.quality["value"]) for p in points if (x := places[p.system]) is not None}
+    inner = {name: point for name, point in placed.items() if name != "cloud"}
+    best = sorted(inner[name] for name in front(inner))
+    return [*lines, Line("front of these two axes", tuple(best))] if len(best) > 1 else lines
 
 
 def _family(point: Point) -> str:
