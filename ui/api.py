@@ -28,7 +28,7 @@ from ui.language import say
 from ui.runs import Runs
 from ui.speech import Recordings
 
-__all__ = ["Endpoints", "build_api"]
+__all__ = ["Endpoints", "build_api", "plainly"]
 
 _log = logging.getLogger("ugsd.api")
 
@@ -74,7 +74,7 @@ class Endpoints:
             first_30_s: Take the first 30 s of a longer recording instead of refusing it.
         """
         call, results = f"api-{uuid4().hex}", ResultBuilder()
-        with _plainly(), self._recording(call, audio, first_30_s) as utterance:
+        with plainly(), self._recording(call, audio, first_30_s) as utterance:
             options = _options(language, mode, preset, budget_percent, promise_percent, tau)
             for event in self._events(call, utterance, options):
                 results.feed(event)
@@ -88,7 +88,7 @@ class Endpoints:
             audio: A sound or video file of at most 30 s.
             first_30_s: Take the first 30 s of a longer recording instead of refusing it.
         """
-        with _plainly(), self._recording(f"api-{uuid4().hex}", audio, first_30_s) as utterance:
+        with plainly(), self._recording(f"api-{uuid4().hex}", audio, first_30_s) as utterance:
             heard = listened(utterance)
             return {name: getattr(heard, name) for name in ("duration_s", "level_dbfs", "peak_dbfs", "warnings")}
 
@@ -101,7 +101,7 @@ class Endpoints:
             trace: The events of a run, as caption streams them or as the lines of a trace file hold them.
             tau: The threshold, in the unit of the gate's score.
         """
-        with _plainly():
+        with plainly():
             found = would_escalate(_read(trace), float(tau))
             return {name: getattr(found, name) for name in found.__slots__}
 
@@ -127,7 +127,7 @@ class Endpoints:
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def plainly() -> Iterator[None]:
     """Errors as sentences for the client; what is not meant for people stays in the log."""
     try:
         yield

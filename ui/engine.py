@@ -12,6 +12,7 @@ from ugsd_core.wire.process import VerifierProcess
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
+    from ugsd_core.evaluation.source import SystemSource
     from ugsd_core.messages import Event
     from ugsd_core.options import DecodingOptions
 
@@ -41,6 +42,8 @@ class LiveEngine:
         dtype: str = "float32",
     ) -> None:
         self._args = list(verifier_args)
+        self._address = verifier
+        self._where = {"device": device, "dtype": dtype}
         self._lock = threading.Lock()
         # The verifier's process loads its model while this one loads the edge.
         self.child = VerifierProcess(self._args, wait=False) if verifier is None else None
@@ -73,6 +76,23 @@ class LiveEngine:
     def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
         """See `ui.runs.Engine`."""
         return self.captioner.stream(utterance, options)
+
+    def evaluation_source(self) -> SystemSource:
+        """Whoever captions for an evaluation: the same models, over connections of their own."""
+        from ugsd_core.evaluation.source import SystemSource
+
+        return SystemSource(
+            self.captioner.drafter,
+            self._connection,
+            verifier_pid=lambda: None if self.child is None else self.child.pid,
+            facts={"device": self._where["device"], "edge": self._where},
+        )
+
+    def _connection(self) -> WebSocketLink:
+        self.prepare()
+        address = self._address if self.child is None else self.child.address
+        assert address is not None
+        return WebSocketLink(address)
 
     def interrupt(self) -> None:
         """See `ui.runs.Engine`; the next caption connects anew."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from ui.assets import web_asset
 from ui.components.evaluation_plots import RUN_PLOTS
 from ui.components.run_table import clip_player, run_table
 from ui.evaluation_compare import CompareCard
 from ui.evaluation_parts import QUIET, Services, Values, html_part, said_part, small_button
 from ui.evaluation_runs import RunCards
 from ui.evaluation_start import POLL_S, StartCards, job_html, place_choices, system_choices, systems_means
-from ui.language import LOCALE_NAMES, Locale, label
+from ui.language import LOCALE_NAMES, Locale, label, words
 from ui.run_files import FILES
 
 __all__ = ["EvaluateTab", "build_evaluate_tab"]
@@ -24,8 +25,6 @@ _DRAWN = """(locale) => new Promise((go) => setTimeout(() => {
   dispatchEvent(new Event("resize"));
   go(locale);
 }, 60))"""
-#: A plot that was drawn while its part was hidden does not know its width.
-_SEEN = "() => { setTimeout(() => dispatchEvent(new Event('resize')), 60); }"
 #: Systems that are chosen at first.
 _SYSTEMS = ["edge", "cloud", "ugsd", "paper"]
 
@@ -38,29 +37,28 @@ def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> E
         tabs: The page's; a row can be looked at in another.
     """
     with gr.Row(elem_id="evaluate-grid", equal_height=False):
-        with gr.Column(elem_classes="stack", min_width=0):
+        with gr.Column(elem_id="evaluate-side", elem_classes="stack", min_width=0):
             with gr.Column(elem_id="evaluate-runs", elem_classes="card", min_width=0):
                 runs = _runs_card()
-            with gr.Column(elem_id="evaluate-start", elem_classes="card", min_width=0):
-                start = _start_card(services)
             with gr.Column(elem_id="evaluate-job", elem_classes="card", min_width=0):
-                start |= _job_card()
+                job = _job_card()
         with gr.Column(elem_id="evaluate-run", min_width=0):
             with gr.Column(elem_classes="card", min_width=0):
                 runs["about"] = html_part("evaluate-about")
-            # All of them are drawn with the tab itself, so that their components may be written at any time.
-            with gr.Tabs(elem_id="evaluate-views"):
-                with _view("figures"), gr.Column(elem_classes="card", min_width=0):
-                    runs["figures"] = html_part("evaluate-table")
-                with _view("clips"), gr.Column(elem_classes="card", min_width=0):
-                    runs |= _clips_card()
-                with _view("plots"), gr.Row(elem_id="evaluate-plots", equal_height=False):
-                    runs |= _plots()
-                with _view("differences"), gr.Column(elem_classes="stack", min_width=0):
-                    with gr.Column(elem_classes="card", min_width=0):
-                        runs["pairs"] = html_part("evaluate-pairs")
-                    with gr.Column(elem_id="evaluate-compare", elem_classes="card", min_width=0):
-                        compare = _compare_card()
+            runs["views"] = _views()
+            with gr.Column(elem_id="evaluate-figures", elem_classes="card", min_width=0):
+                runs["figures"] = html_part("evaluate-table")
+            with gr.Column(elem_id="evaluate-clips", elem_classes="card", min_width=0):
+                runs |= _clips_card()
+            with gr.Row(elem_id="evaluate-plots", equal_height=False):
+                runs |= _plots()
+            with gr.Column(elem_id="evaluate-differences", elem_classes="stack", min_width=0):
+                with gr.Column(elem_classes="card", min_width=0):
+                    runs["pairs"] = html_part("evaluate-pairs")
+                with gr.Column(elem_id="evaluate-compare", elem_classes="card", min_width=0):
+                    compare = _compare_card()
+        with gr.Column(elem_id="evaluate-start", elem_classes="card", min_width=0):
+            start = _start_card(services) | job
     tab = EvaluateTab(
         services,
         locale,
@@ -75,11 +73,17 @@ def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> E
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _view(name: str) -> gr.Tab:
-    """A part of what is shown of a run."""
-    tab = gr.Tab(label(f"eval.view.{name}"), id=name, render_children=True)
-    tab.select(None, None, None, js=_SEEN, api_visibility="private")
-    return tab
+def _views() -> gr.HTML:
+    """The switch between the parts of a run. Gradio's own tabs would not keep what is written into a hidden one."""
+    return gr.HTML(
+        "",
+        html_template='<div class="views" role="tablist"></div>',
+        js_on_load=web_asset("words.js") + web_asset("run_views.js"),
+        apply_default_css=False,
+        words=words("eval.view"),
+        panels=[f"evaluate-{name}" for name in ("figures", "clips", "plots", "differences")],
+        elem_id="evaluate-views",
+    )
 
 
 def _heading(key: str) -> None:
@@ -101,7 +105,7 @@ def _runs_card() -> dict[str, Any]:
     with gr.Row(elem_classes="files"):
         downloads = {
             name: gr.DownloadButton(
-                label(f"eval.file.{name}"), size="sm", visible=False, elem_id=f"evaluate-{name}", min_width=0
+                label(f"eval.file.{name}"), size="sm", visible=False, elem_id=f"evaluate-file-{name}", min_width=0
             )
             for name in FILES
         }

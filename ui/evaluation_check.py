@@ -59,14 +59,14 @@ class Item:
     Attributes:
         key, values: The sentence, of the tables; empty where the engine said it.
         told: Sentences of the engine: what is so, and how it is mended.
-        examples: Names of clips and rows concerned, with what is wrong with them.
+        examples: Cases of it: the line of the table, the clip, and a sentence of the engine.
     """
 
     state: State
     key: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     told: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
+    examples: tuple[tuple[int | None, str, str], ...] = ()
     error: Exception | None = None
 
     def text(self, locale: Locale) -> str:
@@ -84,12 +84,18 @@ class Item:
             text = escape(_sentence(said.text))
             parts.append(text if said.translated else f'<span lang="en">{text}</span>')
         parts += [told(locale, sentence).html for sentence in self.told]
-        cases = "".join(f'<li><span lang="en">{escape(text)}</span></li>' for text in self.examples)
+        cases = "".join(f"<li>{_case(locale, *example)}</li>" for example in self.examples)
         name = escape(say(locale, "eval.check.cases"))
         more = f'<details class="more"><summary>{name}</summary><ul>{cases}</ul></details>' if cases else ""
         state = escape(say(locale, f"eval.check.{self.state}"))
         mark = f'<span class="check-mark" role="img" aria-label="{state}"></span>'
         return f'<li class="check {self.state}">{mark}<div>{sentences(locale, *parts)}{more}</div></li>'
+
+
+def _case(locale: Locale, row: int | None, clip: str, sentence: str) -> str:
+    where = [escape(say(locale, "eval.check.line", number=row))] if row is not None else []
+    where += [f'<code translate="no">{escape(clip)}</code>'] if clip else []
+    return " ".join([*where, told(locale, sentence).html] if sentence else where)
 
 
 def _sentence(text: str) -> str:
@@ -171,16 +177,18 @@ def _corpus(corpus: Corpus, wanted: Wanted) -> tuple[list[Item], int]:
         "format": found.format,
     }
     head = Item("ok" if found.ready else "bad", f"{key}.{wanted.language}", values | {"name": found.corpus})
-    return [head, *(_finding(finding) for finding in found.findings)], found.usable
+    return [head, *(_finding(finding, corpus) for finding in found.findings)], found.usable
 
 
-def _finding(finding: Finding) -> Item:
-    cases = []
-    for example in finding.examples:
-        where = ([f"line {example.row}"] if example.row is not None else []) + ([example.clip] if example.clip else [])
-        cases.append(": ".join(part for part in (", ".join(where), example.message) if part))
+def _finding(finding: Finding, corpus: Corpus) -> Item:
+    # A visitor need not know where on the server the corpus lies.
+    place = str(corpus.folder or "")
+    cases = tuple(
+        (example.row, example.clip, example.message.replace(place, corpus.name) if place else example.message)
+        for example in finding.examples
+    )
     state: State = "bad" if finding.kind in _GRAVE else "warn" if finding.lost or finding.kind == "one_clip" else "note"
-    return Item(state, told=(finding.message, finding.remedy), examples=tuple(case for case in cases if case))
+    return Item(state, told=(finding.message, finding.remedy), examples=cases)
 
 
 def _systems(wanted: Wanted) -> Any:
@@ -195,7 +203,7 @@ def _metrics(language: str) -> Item:
     names = metric_names(language)
     missing = {name: text for name, text in unavailable(language).items() if name in names}
     if missing:
-        lines = tuple(dict.fromkeys(missing.values()))
+        lines = tuple((None, "", text) for text in dict.fromkeys(missing.values()))
         return Item("warn", "eval.check.metrics.missing", {"number": len(missing), "of": len(names)}, examples=lines)
     return Item("ok", "eval.check.metrics", {"number": len(names)})
 

@@ -50,14 +50,18 @@ class RunCards:
     metric: gr.Dropdown
     system: gr.Dropdown
     plots: dict[str, tuple[gr.HTML, gr.Plot]]
+    views: gr.HTML
+
+    @property
+    def _plot_parts(self) -> list[Any]:
+        return [part for pair in self.plots.values() for part in pair]
 
     @property
     def outputs(self) -> list[Any]:
         """Everything that `show` may change."""
-        plots = [part for pair in self.plots.values() for part in pair]
         return [
             self.choice, self.score, self.said, *self.downloads.values(), self.pack, self.about, self.figures,
-            self.pairs, self.player, self.table, self.row_said, self.metric, self.system, *plots,
+            self.pairs, self.player, self.table, self.row_said, self.metric, self.system, *self._plot_parts,
         ]  # fmt: skip
 
     # Wiring
@@ -86,10 +90,10 @@ class RunCards:
         self.pack.click(self.packed, self.locale, [self.said, self.downloads["zip"]], trigger_mode="once", **heavy)
         quick = QUIET | {"queue": False}
         self.table.ask(self.asked, None, self.table, **quick)
+        self.views.seen(self.viewed, self.locale, self._plot_parts, **heavy)
         self.table.act(self.acted, self.locale, [self.player, self.table, self.row_said, self.tabs], **quick)
-        parts = [part for pair in self.plots.values() for part in pair]
         gr.on(
-            [self.metric.input, self.system.input], self.replotted, [self.metric, self.system, self.locale], parts,
+            [self.metric.input, self.system.input], self.replotted, [self.metric, self.system, self.locale], self._plot_parts,
             **heavy,
         )  # fmt: skip
 
@@ -211,6 +215,20 @@ class RunCards:
         line = Line(say(locale, key, clip=clip, system=system_name(locale, system)))
         return {self.table: self._rows(session), self.row_said: status_html(line)}
 
+    def viewed(self, locale: Locale, event: gr.EventData, request: gr.Request) -> Values:
+        """Another part of the run is looked at; plots are drawn when they are."""
+        session = request.session_hash or ""
+        visit = self.services.visits.of(session)
+        visit.plots_seen = isinstance(event._data, dict) and event._data.get("view") == "evaluate-plots"
+        first = next(iter(self.plots.values()))[0]
+        if not visit.plots_seen or not visit.opened:
+            return {first: gr.skip()}
+        try:
+            run = self.services.folders.open(visit.opened, session)
+        except UgsdError:
+            return {first: gr.skip()}
+        return self._plots(run, visit, locale)
+
     def replotted(self, metric: str, system: str, locale: Locale, request: gr.Request) -> Values:
         """Another metric or system is plotted."""
         session = request.session_hash or ""
@@ -260,6 +278,7 @@ class RunCards:
 
     def _clips(self, session: str, run: OpenRun, locale: Locale) -> Values:
         visit = self.services.visits.of(session)
+        run.warm()
         metrics = [(metric_name(locale, name), name) for name in run.sorts]
         if visit.metric not in run.sorts:
             visit.metric = run.first_sort if run.first_sort in run.sorts else next(iter(run.sorts), "")
@@ -290,6 +309,13 @@ class RunCards:
         return table_value(run, visit.query, asked=asked, audio=audio, queued=queued(run))
 
     def _plots(self, run: OpenRun, visit: EvaluationVisit, locale: Locale) -> Values:
+        if not visit.plots_seen:
+            visit.plotted = None
+            return {}
+        wanted = (run.name, id(run), visit.metric, visit.system, locale)
+        if visit.plotted == wanted:
+            return {next(iter(self.plots.values()))[0]: gr.skip()}
+        visit.plotted = wanted
         found: Values = {}
         for name, (heading, plot) in self.plots.items():
             drawn = run_plot(name, run, visit.metric, visit.system, locale) if run.lines else None

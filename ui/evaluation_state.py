@@ -28,6 +28,8 @@ class EvaluationVisit:
         run_line, start_line, compare_line: What the cards say; None says nothing.
         checked: Key of what was checked last and may be started; None if nothing may.
         compared: The two systems that were compared last, each as a run's name and a system.
+        plots_seen: The part with the plots is the one that is looked at.
+        plotted: What the plots show; None if nothing is drawn.
         job: Number and phase of the job that was shown last.
         playing: Clip, system and run of the recording that is in the player.
     """
@@ -42,6 +44,8 @@ class EvaluationVisit:
     compare_line: Said | None = None
     checked: object = None
     compared: tuple[tuple[str, str], tuple[str, str]] | None = None
+    plots_seen: bool = False
+    plotted: object = None
     job: tuple[int, str] = (0, "")
     playing: tuple[str, str] | None = None
 

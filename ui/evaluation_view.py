@@ -18,6 +18,7 @@ __all__ = [
     "GROUPS",
     "about_run",
     "corpus_table",
+    "metric_digits",
     "metric_figure",
     "metric_name",
     "paired_table",
@@ -78,11 +79,16 @@ def metric_name(locale: Locale, name: str) -> str:
 _DIGITS = {"0–100": 1, "0–10": 2, "0–1": 3, "ratio": 2, "tokens": 1}
 
 
+def metric_digits(unit: str) -> int:
+    """Digits behind the point."""
+    return _DIGITS.get(unit, 2)
+
+
 def metric_figure(value: float | None, unit: str, *, sign: bool = False) -> str:
     """A metric's value for people; a dash where it has none."""
     if value is None:
         return "–"
-    digits = _DIGITS.get(unit, 2)
+    digits = metric_digits(unit)
     if round(value, digits) == 0:
         value = 0.0  # no minus before a zero
     return f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−")
@@ -339,12 +345,12 @@ def about_run(run: OpenRun, locale: Locale) -> str:
         systems=len(run.systems),
         captions=f"{len(run.lines):,}",
         language=say(locale, f"eval.language.{run.language}"),
+        referenced=f"{run.referenced:,}",
+        labelled=f"{run.labelled:,}",
     )
-    note = str(run.metrics.get("reference_note", ""))
-    references = f' <span lang="en">{escape(note)}.</span>' if note else ""
     head = (
         f'<h2>{escape(say(locale, "eval.run"))} · <code translate="no">{escape(run.name)}</code></h2>'
-        f'<p class="soft"><span translate="no">{escape(run.corpus)}</span>: {escape(facts)}{references}</p>'
+        f'<p class="soft"><span translate="no">{escape(run.corpus)}</span>: {escape(facts)}</p>'
     )
     return head + _failed(run, locale)
 

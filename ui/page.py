@@ -16,6 +16,7 @@ from ui.clip_sounds import ClipSounds
 from ui.compare import build_compare_tab
 from ui.corpus_places import CorpusPlaces
 from ui.evaluation import build_evaluate_tab
+from ui.evaluation_api import build_evaluation_api
 from ui.evaluation_jobs import EvaluationJobs
 from ui.evaluation_parts import Services
 from ui.evaluation_state import EvaluationVisits
@@ -94,6 +95,7 @@ def build_page(
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
         if runs is not None:
             build_api(runs, recordings)
+        build_evaluation_api(evaluation, evaluate.start)
         evaluate.wire_page(page, tabs, evaluating)
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave, *evaluation.leaving])

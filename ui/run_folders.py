@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,7 @@ class OpenRun:
     _values: dict[str, tuple[list[float | None], bool]] = field(default_factory=dict, repr=False)
     _scores: dict[tuple[str, str], tuple[list[str], MetricScore]] = field(default_factory=dict, repr=False)
     _emotions: dict[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _warmed: bool = field(default=False, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @cached_property
@@ -119,6 +121,16 @@ class OpenRun:
     def clips(self) -> int:
         """Clips that it holds."""
         return len({line.id for line in self.lines})
+
+    @cached_property
+    def referenced(self) -> int:
+        """Clips that have a reference."""
+        return len({line.id for line in self.lines if line.references})
+
+    @cached_property
+    def labelled(self) -> int:
+        """Clips that have a label of the corpus."""
+        return len({line.id for line in self.lines if line.label})
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -151,6 +163,20 @@ class OpenRun:
             found = emotions_in(line.hypothesis, line.language) if line.hypothesis else ()
             self._emotions[index] = found
         return found
+
+    def warm(self) -> None:
+        """Read the emotions of all captions in the background, so that choosing one need not wait for it."""
+        if self._warmed:
+            return
+        self._warmed = True
+
+        def read() -> None:
+            for index in range(len(self.lines)):
+                self.emotions(index)
+                if index % 50 == 49:
+                    time.sleep(0.002)  # others of this process want to get on too
+
+        threading.Thread(target=read, name="emotions", daemon=True).start()
 
     @cached_property
     def sorts(self) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ function drawRow(row) {
   const shown = row.value === null ? "–"
     : query.sort === "transmission_rate" ? percent(row.value)
     : query.sort === "total_s" ? seconds(row.value)
-    : row.value.toFixed(row.value < 9.95 && query.sort !== "length" ? 2 : 1);
+    : row.value.toFixed(value.digits);
   if (query.sort !== "run") line.append(cell("row-value", make("b", "", shown)));
   line.append(about(row), caption(row));
   const figures = [[say("rows.rho"), row.rho === null || row.rho === undefined ? "–" : percent(row.rho)],
@@ -178,14 +178,18 @@ function focused() {
   return line && body.contains(line) ? [line.dataset.id, line.dataset.system, document.activeElement.dataset.kind] : null;
 }
 
+// What a screen reader says of the first column: of a time or of ρ the highest is the worst.
+const sorted = () => (SORTS.includes(query.sort) === query.best ? "ascending" : "descending");
+
 function drawRows() {
   const at = focused();
   const titles = [...(query.sort === "run" ? [] : [sortName(query.sort)]),
     say("rows.clip"), say("rows.caption"), say("rows.figures"), say("rows.actions")];
   const line = make("tr");
-  for (const title of titles) {
+  for (const [place, title] of titles.entries()) {
     const name = make("th", "", title);
     name.scope = "col";
+    if (place === 0 && query.sort !== "run") name.setAttribute("aria-sort", sorted());
     line.append(name);
   }
   head.replaceChildren(line);
@@ -218,10 +222,10 @@ pager.append(first, back, place, on, last);
 function drawPages() {
   pager.hidden = value.pages < 2;
   pager.setAttribute("aria-label", say("rows.pages"));
-  for (const [button, sign, key, off] of [[first, "⏮", "rows.first", value.page === 0], [back, "◂", "rows.back", value.page === 0],
-    [on, "▸", "rows.on", value.page + 1 >= value.pages], [last, "⏭", "rows.last", value.page + 1 >= value.pages]]) {
+  for (const [button, sign, key, off] of [[first, "«", "rows.first", value.page === 0], [back, "‹", "rows.back", value.page === 0],
+    [on, "›", "rows.on", value.page + 1 >= value.pages], [last, "»", "rows.last", value.page + 1 >= value.pages]]) {
     const had = document.activeElement === button;
-    button.textContent = `${sign}\uFE0E`;
+    button.textContent = sign;
     [button.title, button.disabled] = [say(key), off];
     button.setAttribute("aria-label", say(key));
     if (had && off) box.focus();

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from ui.assets import web_asset
+from ui.evaluation_view import metric_digits
 from ui.language import words
 from ui.run_rows import PAGE_ROWS, Query, page_of
 
@@ -98,6 +99,7 @@ def table_value(
             "query": query.to_dict(),
             "systems": list(run.systems),
             "sorts": list(run.sorts),
+            "digits": _digits(query.sort),
             "emotions": emotions,
             "language": run.language,
             "page": page.number,
@@ -112,6 +114,12 @@ def table_value(
         },
         ensure_ascii=False,
     )
+
+
+def _digits(sort: str) -> int:
+    from ugsd_core.metrics import METRICS
+
+    return metric_digits(METRICS[sort].unit) if sort in METRICS else 0
 
 
 def _row(run: OpenRun, index: int, value: float | None, *, audio: bool, queued: bool) -> dict[str, Any]:
