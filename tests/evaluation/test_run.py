@@ -6,14 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.evaluation.worlds import FakeSource, captions, corpus, facts, plan_for, run_all
-from ugsd_core.errors import OptionError, VerifierUnavailable
+from tests.fakes import ScriptedDrafter, ScriptedVerifier
+from tests.test_decoding import HIGH, LOW
+from tests.tiny import utterance
+from ugsd_core.captioner import Captioner
+from ugsd_core.errors import OptionError, VerdictTimeout, VerifierUnavailable, WireError
 from ugsd_core.evaluation import run as run_module
+from ugsd_core.evaluation.clip_line import connection_lost
 from ugsd_core.evaluation.folder import RunFolder, file_name
 from ugsd_core.evaluation.plan import Step
-from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE
+from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, ClipLine
 from ugsd_core.evaluation.run import chosen_clips, evaluate
+from ugsd_core.evaluation.source import SystemSource
+from ugsd_core.messages import Verdict, VerifyRequest
+from ugsd_core.options import DecodingOptions
 from ugsd_core.result import caption_result
 from ugsd_core.traces import read_trace
+from ugsd_core.verifier import LocalLink, Verifier
 
 
 def manifest(folder: Path) -> dict:
@@ -272,3 +281,73 @@ def test_the_manifest_says_under_which_conditions_it_was(tmp_path: Path) -> None
     assert entry["definition"].endswith("nothing is sent.") and len(entry["options_sha256"]) == 64
     assert found["sessions"][0]["captions"] == 4 and found["sessions"][0]["outside_share"] is not None
     assert str(tmp_path) not in (plan.folder / MANIFEST_FILE).read_text(encoding="utf-8")
+
+
+def test_processor_time_of_a_verifier_that_was_started_anew_is_not_known(tmp_path: Path) -> None:
+    class Restarting(FakeSource):
+        spent = iter((7.0, 1.0) * 9)
+
+        def resources(self) -> dict[str, float | None]:
+            return super().resources() | {"verifier_cpu_s": next(self.spent)}
+
+    plan = plan_for(tmp_path / "run", corpus(tmp_path, 1), "cloud")
+    run_all(plan, Restarting())
+    assert captions(plan.folder)[0].resources["verifier_cpu_s"] is None
+    assert captions(plan.folder)[0].resources["edge_cpu_s"] == 0.0
+
+
+class LateLink(LocalLink):
+    """Misses the deadline of some verdicts, counted over all."""
+
+    def __init__(self, verifier: Verifier, late: set[int], asked: list[int]) -> None:
+        super().__init__(verifier)
+        self.late, self.asked = late, asked
+
+    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+        self.asked.append(len(self.asked))
+        if self.asked[-1] in self.late:
+            raise VerdictTimeout("too late")
+        return super().judge(request, deadline_s)
+
+
+def late_run(folder: Path, late: set[int]) -> list[ClipLine]:
+    plan = plan_for(folder / "run", corpus(folder, 2), "edge", (BUDGETED.replace("budget=0.1", "budget=0.9"),))
+    source, asked = FakeSource(unsure=dict.fromkeys(range(40), 2.0)), list[int]()
+    source.inner = SystemSource(source.drafter, lambda: LateLink(source.verifier, late, asked))
+    run_all(plan, source)
+    return [line for line in captions(plan.folder) if line.system == "kept"]
+
+
+def test_a_verdict_that_comes_too_late_once_leaves_no_trace(tmp_path: Path) -> None:
+    usual = late_run(tmp_path / "a", set())
+    assert all(line.counts["unverified"] == 0 for line in usual)
+    again = late_run(tmp_path / "b", {3})  # the warm-up asks two or three times
+    assert [facts(line) for line in again] == [facts(line) for line in usual], "budgets included"
+
+
+def test_deadlines_that_are_missed_again_are_the_systems_own(tmp_path: Path) -> None:
+    lines = late_run(tmp_path, set(range(3, 300)))
+    assert all(line.counts["unverified"] > 0 and line.counts["lost"] == 1 for line in lines)
+    assert any("missed 2 deadlines" in warning for warning in lines[0].warnings)
+
+
+def test_a_broken_connection_is_told_from_missed_deadlines() -> None:
+    options = DecodingOptions(gate="always", acceptance="greedy")
+
+    def lost(error: WireError, after: int) -> str | None:
+        class Link(LocalLink):
+            count = 0
+
+            def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+                self.count += 1
+                if self.count > after:
+                    raise error
+                return super().judge(request, deadline_s)
+
+        return connection_lost(
+            Captioner(ScriptedDrafter(LOW), Link(ScriptedVerifier(HIGH))).stream(utterance(0), options)
+        )
+
+    assert lost(VerifierUnavailable("gone"), 1) == "gone" and lost(VerifierUnavailable("gone"), 0) == "gone"
+    assert lost(VerdictTimeout("late"), 0) is None and lost(VerdictTimeout("late"), 1) is None
+    assert lost(VerdictTimeout("late"), 99) is None

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import AudioError, HandshakeRefused, OptionError, ProtocolError, VerifierUnavailable, WireError
-from ugsd_core.evaluation.clip_line import caption_line, emotion_share, failed_line, pooled_rho
+from ugsd_core.evaluation.clip_line import caption_line, connection_lost, emotion_share, failed_line, pooled_rho
 from ugsd_core.evaluation.folder import RunFolder
 from ugsd_core.evaluation.manifest import check_same, new_manifest, now
 from ugsd_core.evaluation.plan import CaptionSource, EvaluationPlan, Step, System
 from ugsd_core.evaluation.records import ClipLine, lines_of
 from ugsd_core.evaluation.session import Session
 from ugsd_core.evaluation.systems import systems_for
-from ugsd_core.messages import CaptionFinished, Event, VerifierLost
+from ugsd_core.messages import BlockUnverified, CaptionFinished, Event
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -202,18 +202,18 @@ class _Evaluation:
             return
         self._warm_up(missing)
         for system in missing:
-            if isinstance(self.source, RemembersBudgets):
-                self.source.recall(system, lines_of(self._in_order(), system.name))
+            self._recall(system)
         for index, clip in enumerate(self.clips):
             turn = systems if index % 2 == 0 else tuple(reversed(systems))
             wanted = [(n, s) for n, s in enumerate(turn, order) if (clip.id, s.name) not in self.lines]
             if wanted:
                 yield from self._clip(clip, wanted)
 
-    def _in_order(self) -> list[ClipLine]:
-        """Lines in the order of the clips, which is the order in which budgets saw them."""
-        place = {clip.id: index for index, clip in enumerate(self.clips)}
-        return sorted((line for line in self.lines.values() if line.id in place), key=lambda line: place[line.id])
+    def _recall(self, system: System) -> None:
+        """Let the source's budgets be where the lines leave them, which they see in the order of the clips."""
+        if isinstance(self.source, RemembersBudgets):
+            lines = (self.lines.get((clip.id, system.name)) for clip in self.clips)
+            self.source.recall(system, [line for line in lines if line is not None])
 
     def _with_rate(self, system: System) -> System:
         """A random gate with the rate of its system, which every clip is known of by now.
@@ -299,7 +299,10 @@ class _Evaluation:
     def _events(
         self, what: str, utterance: Utterance, system: System
     ) -> tuple[list[Event], float, dict[str, float | None]]:
-        """A caption's stream, its wall time, and what it used; a verifier that is lost is tried once more.
+        """A caption's stream, its wall time, and what it used.
+
+        Where the verifier was lost, or a verdict came too late, the caption is written once more. A deadline that is
+        missed again is the system's own figure.
 
         Raises:
             VerifierUnavailable: If it was lost twice.
@@ -310,6 +313,7 @@ class _Evaluation:
             if attempt:
                 self._look()
                 time.sleep(RETRY_AFTER_S)
+                self._recall(system)
             try:
                 before = self.source.resources()
                 began = time.perf_counter()
@@ -322,8 +326,9 @@ class _Evaluation:
                     raise
                 lost = str(error)
                 continue
-            lost = next((event.reason for event in events if isinstance(event, VerifierLost)), None)
-            if lost is None:
+            lost = connection_lost(events)
+            late = any(isinstance(event, BlockUnverified) for event in events)
+            if lost is None and (attempt or not late):
                 return events, wall_s, _used(before, after)
         raise VerifierUnavailable(
             f"the verifier was lost at {what} by {system.name} ({lost}). Everything before is kept: see that it runs, "
@@ -372,6 +377,6 @@ def _used(before: dict[str, float | None], after: dict[str, float | None]) -> di
     used = dict(after)
     for name in ("edge_cpu_s", "verifier_cpu_s"):
         early, late = before.get(name), after.get(name)
-        # A verifier that was started anew in between counts from its own beginning.
-        used[name] = None if early is None or late is None else max(0.0, late - early)
+        # A verifier that was started anew in between counts from its own beginning, and the two do not compare.
+        used[name] = None if early is None or late is None or late < early else late - early
     return used
