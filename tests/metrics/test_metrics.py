@@ -10,6 +10,7 @@ import pytest
 from tests.metrics.cases import pairs, recorded_pairs
 from ugsd_core.errors import OptionError
 from ugsd_core.metrics import METRICS, CaptionPair, metric_names, score_pairs, unavailable
+from ugsd_core.metrics.rouge import lcs_length
 from ugsd_core.metrics.synonyms import Thesaurus
 from ugsd_core.metrics.text import bleu_tokens, characters, clean, nltk_words, plain_words
 
@@ -129,6 +130,13 @@ def test_emotions_are_compared_as_sets_and_with_the_label() -> None:
     assert scores["emotion_f1"].per_clip == (50.0, None)  # 2 · 1 / (2 + 2)
     assert scores["emotion_coverage"].per_clip == (50.0, None)
     assert scores["emotion_consistency"].per_clip == (0.0, 100.0)  # anger was named first
+
+
+def test_the_longest_common_subsequence_by_hand() -> None:
+    assert lcs_length("abcd", "bxd") == lcs_length("bxd", "abcd") == 2
+    assert lcs_length("", "abc") == lcs_length("abc", "") == lcs_length("abc", "xyz") == 0
+    assert lcs_length("abcabba", "cbabac") == 4
+    assert lcs_length("ab" * 100, "ba" * 100) == 199  # longer than a machine word
 
 
 def test_chinese_rouge_is_not_nothing_and_meteor_says_that_it_is_exact() -> None:
