@@ -358,3 +358,10 @@ def test_a_zero_has_no_sign() -> None:
 )
 def test_a_share_of_a_doubtful_gap_is_marked(changes: dict[str, object], text: str) -> None:
     assert closure({"value": 0.5, "low": 0.2, "high": 0.8, "gap": 10.0, "firm": True} | changes) == text
+
+
+def test_without_labels_the_gap_is_that_of_the_references_emotions(tmp_path: Path) -> None:
+    (scored,) = load_runs([usual_run(tmp_path, 24, label=None)], draws=50)
+    emotion = table(build_report([scored]), "emotion")
+    (ugsd,) = (row for row in emotion.rows if row[0] == "ugsd")
+    assert "emotion right" not in emotion.head and ugsd[emotion.head.index("gap closed")].startswith("0.50 (")

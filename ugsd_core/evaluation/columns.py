@@ -116,11 +116,15 @@ def _resource(key: str, name: str, title: str) -> Column:
     return Column(key, title, RESOURCE_DEFINITIONS[name], cell)
 
 
-def _closure_column(metric: str, title: str) -> Column:
-    def cell(run: ScoredRun, system: str) -> str:
-        return closure(run.metrics["systems"][system]["gap_closure"].get(metric))
+def _closure_column(title: str, *names: str) -> Column:
+    """Of the first of some metrics that has a value on the run's clips."""
 
-    return Column(f"gap_closure_{metric}", title, CLOSURE, cell)
+    def cell(run: ScoredRun, system: str) -> str:
+        entries = run.metrics["systems"][system]["gap_closure"]
+        return closure(next((entries[name] for name in names if name in entries and entries[name]["n"]), None))
+
+    which = " Of 'emotion right', or of 'emotion F1' for a corpus without labels."
+    return Column("gap_closure", title, CLOSURE + which, cell)
 
 
 def _kilobytes(name: str, title: str, definition: str) -> Column:
@@ -159,7 +163,7 @@ RESOURCES = (
 #: Ours: whether the emotion is right, and what that cost.
 EMOTION = (
     _metric("emotion_consistency", "emotion right", "emotion_consistency"),
-    _closure_column("emotion_consistency", "gap closed"),
+    _closure_column("gap closed", "emotion_consistency", "emotion_f1"),
     _metric("emotion_f1", "emotion F1", "emotion_f1"),
     _ratio("transmission_rate", "ρ"),
     _ratio("transmission_rate", "ρ pooled", pooled=True),
