@@ -93,7 +93,8 @@ class RunCards:
         self.views.seen(self.viewed, self.locale, self._plot_parts, **heavy)
         self.table.act(self.acted, self.locale, [self.player, self.table, self.row_said, self.tabs], **quick)
         gr.on(
-            [self.metric.input, self.system.input], self.replotted, [self.metric, self.system, self.locale], self._plot_parts,
+            [self.metric.input, self.system.input], self.replotted,
+            [self.metric, self.system, self.locale], self._plot_parts,
             **heavy,
         )  # fmt: skip
 
@@ -215,19 +216,22 @@ class RunCards:
         line = Line(say(locale, key, clip=clip, system=system_name(locale, system)))
         return {self.table: self._rows(session), self.row_said: status_html(line)}
 
-    def viewed(self, locale: Locale, event: gr.EventData, request: gr.Request) -> Values:
+    def viewed(self, locale: Locale, event: gr.EventData, request: gr.Request) -> Iterator[Values]:
         """Another part of the run is looked at; plots are drawn when they are."""
         session = request.session_hash or ""
         visit = self.services.visits.of(session)
         visit.plots_seen = isinstance(event._data, dict) and event._data.get("view") == "evaluate-plots"
-        first = next(iter(self.plots.values()))[0]
         if not visit.plots_seen or not visit.opened:
-            return {first: gr.skip()}
-        try:
+            return
+        with contextlib.suppress(UgsdError):  # said when it was opened
             run = self.services.folders.open(visit.opened, session)
-        except UgsdError:
-            return {first: gr.skip()}
-        return self._plots(run, visit, locale)
+            if visit.plotted is None:
+                drawing = say(locale, "eval.plot.drawing")
+                yield {
+                    heading: titled(say(locale, f"eval.plot.title.{name}"), drawing, plain=True)
+                    for name, (heading, _) in self.plots.items()
+                }
+            yield self._plots(run, visit, locale)
 
     def replotted(self, metric: str, system: str, locale: Locale, request: gr.Request) -> Values:
         """Another metric or system is plotted."""

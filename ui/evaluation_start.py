@@ -14,7 +14,7 @@ from ugsd_core.errors import UgsdError
 from ui.corpus_places import EXAMPLES, Place
 from ui.evaluation_check import Check, Wanted, check
 from ui.evaluation_jobs import JobState
-from ui.evaluation_parts import QUIET, Services, Values, in_thread, titled
+from ui.evaluation_parts import QUIET, Services, Values, in_thread
 from ui.evaluation_state import Said
 from ui.evaluation_view import system_name
 from ui.language import Locale, say
@@ -313,11 +313,10 @@ def _problem(error: Exception) -> Said:
 
 def job_html(state: JobState | None, locale: Locale) -> str:
     """How far the evaluation is; nothing before the first."""
-    head = say(locale, "eval.job")
     if state is None:
-        return titled(head, say(locale, "eval.job.none"), plain=True)
+        return ""
     share = state.share if state.phase == "scoring" else state.done / state.total if state.total else 0.0
-    parts = [f'<h2>{escape(head)} · <code translate="no">{escape(state.run)}</code></h2>']
+    parts = [f'<h2>{escape(say(locale, "eval.job"))} · <code translate="no">{escape(state.run)}</code></h2>']
     if state.goes_on:
         name = escape(say(locale, f"eval.job.{state.phase}"), quote=True)
         parts.append(

@@ -94,6 +94,11 @@ def metric_figure(value: float | None, unit: str, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−")
 
 
+def _share(value: float) -> str:
+    """A share that may lie outside of 0…1."""
+    return f"{100 * value:.0f} %".replace("-", "−")
+
+
 def _clock(name: str, value: float | None, locale: Locale) -> str:
     if value is None:
         return "–"
@@ -198,8 +203,8 @@ def _closure_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
                 cells += _cell("–")
                 continue
             below = "" if found.get("firm") else say(locale, "eval.closure.loose")
-            interval = _interval(found.get("low"), found.get("high"), lambda value: f"{100 * value:.0f} %")
-            cells += _cell(f"{100 * found['value']:.0f} %", below or interval, f"n = {found.get('n')}")
+            interval = _interval(found.get("low"), found.get("high"), _share)
+            cells += _cell(_share(found["value"]), below or interval, f"n = {found.get('n')}")
         yield f"<tr>{row_head(metric_name(locale, name), say(locale, 'eval.closure.means'))}{cells}</tr>"
 
 

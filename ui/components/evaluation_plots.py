@@ -107,8 +107,8 @@ def spread_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
         # At most a hundred and one points a line, however many clips there are.
         shares = np.linspace(0, 1, min(101, own.size + 1))
         figure.add_scatter(
-            x=np.round(np.quantile(own, shares), 3), y=np.round(100 * shares, 1), mode="lines",
-            name=system_name(locale, name), line={"color": _COLORS[number % 8], "dash": dashes[number % 8], "width": 2},
+            x=np.round(np.quantile(own, shares, method="inverted_cdf"), 3), y=np.round(100 * shares, 1), mode="lines",
+            name=system_name(locale, name), line={"color": _COLORS[number % 8], "dash": dashes[number % 8], "width": 2, "shape": "hv"},
             hovertemplate="%{y:.0f} % ≤ %{x:.2f}<extra></extra>",
         )  # fmt: skip
         drawn = True
