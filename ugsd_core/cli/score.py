@@ -149,7 +149,7 @@ def _table(whole: dict[str, Any]) -> list[str]:
     metrics = whole["metrics"]
     spoken = "English" if whole["language"] == "en" else "Chinese"
     lines = [
-        f"{whole['n']:,} {spoken} captions; 95 % intervals from {whole['draws']:,} draws of {whole['resampled']}, "
+        f"{whole['n']:,} {spoken} caption{'s' if whole['n'] != 1 else ''}; 95 % intervals from {whole['draws']:,} draws of {whole['resampled']}, "
         f"seed {whole['seed']}",
         "",
         *_columns(
