@@ -56,7 +56,8 @@ class Metric:
         lacking = [package for package in self.packages if find_spec(package) is None]
         if not lacking:
             return None
-        return f"{self.name} needs {' and '.join(lacking)}: pip install -c constraints.txt -e '.[{self.extra}]'"
+        part = f".[{self.extra}]" if self.extra else "."
+        return f"{self.name} needs {' and '.join(lacking)}: pip install -c constraints.txt -e '{part}'"
 
     def score(self, pairs: Sequence[CaptionPair], language: str) -> MetricScore:
         """Score captions.
@@ -85,7 +86,6 @@ _ALL = (
         "sacreBLEU's first precision, without a penalty for short captions.",
         "sacre_bleu:paper_bleu1",
         ("sacrebleu",),
-        "eval",
     ),
     Metric(
         "paper_bleu4",
@@ -96,7 +96,6 @@ _ALL = (
         "shorter than the references.",
         "sacre_bleu:paper_bleu4",
         ("sacrebleu",),
-        "eval",
     ),
     Metric(
         "bleu1",
@@ -107,7 +106,6 @@ _ALL = (
         "reference, times the brevity penalty, over all captions together.",
         "coco_bleu:bleu1",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "bleu4",
@@ -118,7 +116,6 @@ _ALL = (
         "penalty, over all captions together.",
         "coco_bleu:bleu4",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "bleu_bp",
@@ -128,7 +125,6 @@ _ALL = (
         "Brevity penalty in bleu1 and bleu4: 1 if the captions are at least as long as the references.",
         "coco_bleu:bleu_bp",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "length_ratio",
@@ -138,7 +134,6 @@ _ALL = (
         "Words (Chinese: characters) of all captions over those of the references nearest in length.",
         "coco_bleu:length_ratio",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "meteor",
@@ -149,7 +144,6 @@ _ALL = (
         "for matches out of order; mean over clips.",
         "meteor:meteor",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "meteor_exact_zh",
@@ -160,7 +154,6 @@ _ALL = (
         "mean over clips.",
         "meteor:meteor_exact_zh",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "rougeL",
@@ -171,7 +164,6 @@ _ALL = (
         "clips.",
         "rouge:rouge_l",
         ("rouge_score",),
-        "eval",
     ),
     Metric(
         "rougeL_unstemmed",
@@ -181,7 +173,6 @@ _ALL = (
         "F1 of the longest common subsequence of words as they stand, not of their stems; mean over clips.",
         "rouge:rouge_l_unstemmed",
         ("rouge_score",),
-        "eval",
     ),
     Metric(
         "cider_d",
@@ -191,7 +182,7 @@ _ALL = (
         "Likeness of the word sequences of caption and references, rare ones weighing more; mean over clips.",
         "cider:cider_d",
         ("nltk",),
-        "eval",
+        "",
         needs="≥ 2 clips with a reference",
     ),
     Metric(
