@@ -107,3 +107,11 @@ def test_a_caption_that_is_still_written_can_be_read() -> None:
 def test_unverified_and_kept_blocks_have_no_answer() -> None:
     blocks = caption_result(every_state()).blocks
     assert [block.meaning_changed for block in blocks] == [None, False, True, None, None, None]
+
+
+@pytest.mark.parametrize(("language", "far"), [("en", "The voice is low and not sad. "), ("zh", "声音低沉，不悲伤。")])
+def test_what_stands_far_before_a_token_plays_no_part(language: str, far: str) -> None:
+    drafted, corrected = {"en": ((" happy", ""), (" sad", ".")), "zh": (("高兴", ""), ("悲伤", "。"))}[language]
+    near = {"en": "It sounds", "zh": "听起来"}[language]
+    assert meaning_changed(far * 200 + near, drafted, corrected, language)
+    assert not meaning_changed(far * 200 + near, drafted, drafted, language)

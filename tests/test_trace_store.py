@@ -41,6 +41,18 @@ def test_a_list_can_be_cut_and_a_name_looked_up(tmp_path: Path) -> None:
     assert names[0] in store and "0123456789ab" not in store and "../x" not in store
 
 
+def test_a_run_is_forgotten_alone_and_only_by_its_name(tmp_path: Path) -> None:
+    store = TraceStore(tmp_path / "kept")
+    names = [store.keep(StreamBuilder("edge").kept(text, END).finish()) for text in ("a", "b")]
+    store.forget(names[0])
+    store.forget(names[0])
+    assert names[0] not in store and names[1] in store
+    (tmp_path / "outside.jsonl").write_text("not ours")
+    with pytest.raises(TraceError, match="names no trace"):
+        store.forget("../outside")
+    assert (tmp_path / "outside.jsonl").exists()
+
+
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "0123456789ab/..", "ABCDEF012345", "0123"])
 def test_a_name_is_never_a_path(name: str, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="names no trace"):

@@ -22,9 +22,10 @@ from tools.evaluation.report import edge_section, seeds_section
 from tools.evaluation.runner import Runner, read_lines
 from tools.evaluation.settings import chosen_settings, settings_for
 from tools.evaluation.sweep import pareto_picture, pareto_section, sweep_settings
-from ugsd_core.calibration.clips import LabelledClip, draw, read_clips
+from ugsd_core.calibration.clips import draw, read_clips
 from ugsd_core.calibration.collect import MemoPair
 from ugsd_core.calibration.workbench import fingerprint
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import OptionError, UgsdError
 from ugsd_core.gate_card import CARD_FILE, read_gate_cards
 from ugsd_core.models.loading import default_checkpoint
@@ -81,9 +82,9 @@ def _part(text: str) -> tuple[int, int]:
     raise OptionError(f"--part takes two numbers such as 1/2, not {text!r}")
 
 
-def _clips(args: argparse.Namespace) -> list[tuple[LabelledClip, tuple[Language, ...]]]:
+def _clips(args: argparse.Namespace) -> list[tuple[CorpusClip, tuple[Language, ...]]]:
     """Clips with the languages to caption them in, in an order that mixes the corpora."""
-    found: list[tuple[LabelledClip, tuple[Language, ...]]] = []
+    found: list[tuple[CorpusClip, tuple[Language, ...]]] = []
     labelled = [name for name in args.corpora if name in LABELLED]
     if labelled:
         found += [
@@ -98,7 +99,7 @@ def _clips(args: argparse.Namespace) -> list[tuple[LabelledClip, tuple[Language,
     return sorted(found, key=lambda entry: order[(entry[0].corpus, entry[0].id)])
 
 
-def _shuffled(clip: LabelledClip) -> str:
+def _shuffled(clip: CorpusClip) -> str:
     """A fixed order without meaning, so that a kept budget meets all corpora in turn."""
     import hashlib
 
@@ -121,7 +122,7 @@ def _run_edge(
     args: argparse.Namespace,
     edge: Path,
     verifier: Path,
-    clips: list[tuple[LabelledClip, tuple[Language, ...]]],
+    clips: list[tuple[CorpusClip, tuple[Language, ...]]],
     part: str,
 ) -> None:
     calibration = args.calibration

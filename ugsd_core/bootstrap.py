@@ -78,6 +78,9 @@ def draw_weights(strata: Strata, draws: int = 1000, seed: int = 0) -> FloatArray
     for speakers in strata.speakers:
         taken = random.multinomial(len(speakers), np.full(len(speakers), 1 / len(speakers)), size=draws)
         for number, clips in enumerate(speakers):
+            if clips.size == 1:  # nothing to draw, and corpora of unknown speakers have thousands of these
+                weights[:, clips[0]] = taken[:, number]
+                continue
             share = np.full(clips.size, 1 / clips.size)
             weights[:, clips] = random.multinomial(taken[:, number] * clips.size, share)
     return weights

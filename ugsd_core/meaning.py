@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from ugsd_core.lexicon import cue_spans, emotion_spans
 from ugsd_core.messages import COMMITTED_STATES
@@ -33,6 +34,8 @@ __all__ = ["changed_meanings", "is_filler", "meaning_changed"]
 RUN_WORDS = {"en": 3, "zh": 5}
 #: Characters of the caption that are looked at behind a token.
 _REACH = 60
+#: Characters before a token that are read with it: far more than any negation or joined word reaches over.
+_CONTEXT = 400
 
 _WORD = {"en": re.compile(r"\s*[^\W_]+(?:['’-][^\W_]+)*"), "zh": re.compile(r"\s*[^\W_]")}
 _WORD_BEGUN = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*['’-]?$")
@@ -97,7 +100,7 @@ def meaning_changed(before: str, drafted: tuple[str, str], corrected: tuple[str,
     borrowed = after if rest.strip() or (token.strip() and not is_filler(token, language)) else ""
     if language == "en":  # what completes the corrected word is not the drafted one's
         borrowed = _WORD_GOES_ON.sub("", borrowed)
-    after, borrowed = after[:_REACH], borrowed[:_REACH]
+    before, after, borrowed = before[-_CONTEXT:], after[:_REACH], borrowed[:_REACH]
     first, said = _read(before, token + rest, borrowed, len(token.strip()), language)
     new_first, new_said = _read(before, new_token, after, len(new_token.strip()), language)
     if said == new_said or is_filler(new_first, language):
@@ -110,6 +113,7 @@ def meaning_changed(before: str, drafted: tuple[str, str], corrected: tuple[str,
 Said = frozenset[tuple[str, str]]
 
 
+@lru_cache(maxsize=512)  # a caption is read again and again while it grows, and little of it is new each time
 def _read(before: str, text: str, more: str, token_length: int, language: str) -> tuple[str, Said]:
     """The first word of a text behind ``before``, and what its run says: (kind, value) pairs, empty for nothing.
 

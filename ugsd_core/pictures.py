@@ -88,6 +88,7 @@ def line_chart(
 
 def _axes(x_label: str, y_label: str, x_most: float, y_span: tuple[float, float], place: Place) -> list[str]:
     low, high = y_span
+    tick = ".2f" if high - low < 5 else ".4g"
     parts = []
     for n in range(6):
         x, y = x_most * n / 5, low + (high - low) * n / 5
@@ -96,7 +97,7 @@ def _axes(x_label: str, y_label: str, x_most: float, y_span: tuple[float, float]
         _, height = place(0.0, y)
         right = place(x_most, y)[0]
         parts.append(f'<line class="g" x1="{LEFT}" y1="{height:.1f}" x2="{right:.1f}" y2="{height:.1f}"/>')
-        parts.append(f'<text x="{LEFT - 8}" y="{height + 4:.1f}" text-anchor="end">{y:.2f}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{height + 4:.1f}" text-anchor="end">{y:{tick}}</text>')
     (x0, y0), (x1, y1) = place(0.0, low), place(x_most, high)
     parts.append(f'<path class="a" d="M{x0:.1f},{y1:.1f} V{y0:.1f} H{x1:.1f}"/>')
     parts.append(f'<text x="{(x0 + x1) / 2:.1f}" y="{HEIGHT - 12}" text-anchor="middle">{escape(x_label)}</text>')

@@ -113,6 +113,19 @@ class TraceStore:
             raise TraceError(f"the trace {name} is not kept here; import its file, or ask whoever sent the link for it")
         return read_trace(path)
 
+    def forget(self, name: str) -> None:
+        """Delete a kept run; one that is not kept is no mistake.
+
+        Raises:
+            TraceError: If the name is none, or its file can't be deleted.
+        """
+        if not NAME.fullmatch(name):
+            raise TraceError(f"{name!r} names no trace; a name has twelve digits from 0 to 9 and a to f")
+        try:
+            self._path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise TraceError(f"the trace {name} can't be deleted: {error.strerror or error}") from error
+
     def __contains__(self, name: object) -> bool:
         """Whether a run of this name is kept."""
         return isinstance(name, str) and bool(NAME.fullmatch(name)) and self._path(name).is_file()

@@ -28,13 +28,15 @@ class TraceWriter:
 
     Args:
         path: A file that is there already is replaced; missing parent folders are made.
+        flush: Whether every line goes to the system at once, so that a run that dies leaves all it did.
 
     Raises:
         TraceError: If the file can't be written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, flush: bool = True) -> None:
         self.path = Path(path)
+        self._flush = flush
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: TextIO = self.path.open("w", encoding="utf-8", newline="\n")
@@ -43,7 +45,7 @@ class TraceWriter:
         self._write({"ugsd_trace": TRACE_FORMAT, "version": __version__})
 
     def feed(self, event: Event) -> None:
-        """Append an event and flush it.
+        """Append an event.
 
         Raises:
             TraceError: If the disk is full, say, or a figure of the event is not a finite number.
@@ -54,15 +56,23 @@ class TraceWriter:
         try:
             # NaN is no JSON: other readers would choke on the file, so it is stopped here, at its source.
             self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-            self._file.flush()
+            if self._flush:
+                self._file.flush()
         except ValueError as error:
             raise TraceError(f"an event can't be written to {self.path}: {error}") from error
         except OSError as error:
             raise TraceError(f"the trace {self.path} can't be written: {error.strerror or error}") from error
 
     def close(self) -> None:
-        """Close the file; closing twice is harmless."""
-        self._file.close()
+        """Close the file; closing twice is harmless.
+
+        Raises:
+            TraceError: If what is left can't be written.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise TraceError(f"the trace {self.path} can't be written: {error.strerror or error}") from error
 
     def __enter__(self) -> TraceWriter:
         return self
@@ -79,7 +89,7 @@ def write_trace(path: str | Path, events: Iterable[Event]) -> None:
     Raises:
         TraceError: If the file can't be written.
     """
-    with TraceWriter(path) as writer:
+    with TraceWriter(path, flush=False) as writer:  # whoever has a whole stream can write it again
         for event in events:
             writer.feed(event)
 

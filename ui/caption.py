@@ -15,8 +15,8 @@ from ugsd_core.errors import UgsdError
 from ui.assets import ExampleClip
 from ui.components.inspector import inspector
 from ui.components.meter import meter
-from ui.components.token_strip import token_strip
-from ui.controls import language_and_mode, setting_controls, wire_controls
+from ui.components.strip_wire import token_strip, wire_value
+from ui.controls import language_and_mode, rests, setting_controls, wire_controls
 from ui.language import Locale, label
 from ui.runs import Runs
 from ui.settings import Settings
@@ -204,24 +204,23 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
             utterance = load_utterance(path or "", first_30_s=cut)
         except UgsdError as error:
             visit.line = partial(error_line, error=error)
-            yield _values(Shown(status=status_html(visit.line(spoken))), running=False)
+            yield _values(Shown(status=status_html(visit.line(spoken))))
             return
         visit.view = view = RunView(spoken)
-        yield _values(Shown(strip=view.strip.state(), caption=""), running=True)
+        yield _values(Shown(strip=view.strip.state(), caption=""), begins=True)
         for update in runs.caption(session, utterance, options):
             if update.error is not None and not isinstance(update.error, UgsdError):
                 _log.error("a caption failed", exc_info=update.error)
             visit.shows(view)
-            yield _values(view.feed(update), running=True)
+            yield _values(view.feed(update))
         if view.finished:
             visit.latest = shelf.put(session, view.events, utterance.samples).name
-        yield _values(Shown(), running=False)
 
     def cancel(request: gr.Request) -> None:
         runs.stop(request.session_hash or "")
 
     *_, run, stop = shown
-    run.click(
+    captioning = run.click(
         start,
         inputs,
         shown,
@@ -230,15 +229,18 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
         concurrency_limit=16,  # runs take their turns themselves, and say how many are ahead
         api_visibility="private",  # programs call ui.api
     )
+    rests(captioning, run, stop)
     # On a phone the result lies below the controls; go there.
     run.click(None, None, None, js=_SHOW_RESULT, api_visibility="private")
     stop.click(cancel, None, None, **_QUIET)
 
 
-def _values(shown: Shown, *, running: bool) -> tuple[Any, ...]:
-    parts = (shown.strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption)
-    buttons = (gr.update(interactive=not running), gr.update(interactive=running))
-    return (*(gr.skip() if part is None else part for part in parts), *buttons)
+def _values(shown: Shown, *, begins: bool = False) -> tuple[Any, ...]:
+    """Values of all that `_wire_run` shows; the buttons turn at the beginning, and back when all has ended."""
+    strip = None if shown.strip is None else wire_value(shown.strip)
+    parts = (strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption)
+    run, stop = (gr.update(interactive=False), gr.update(interactive=True)) if begins else (gr.skip(), gr.skip())
+    return (*(gr.skip() if part is None else part for part in parts), run, stop)
 
 
 def _wire_locale(locale: gr.Radio, language: gr.Radio, outputs: list[gr.HTML], visits: Visits) -> None:

@@ -18,8 +18,10 @@ from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import Event, Mode
 from ugsd_core.result import CaptionResult, caption_result
 from ui.components.figures import percent, size
-from ui.components.token_strip import StripBuilder, empty_strip, frames, token_strip
+from ui.components.strip_wire import token_strip, wire_value
+from ui.components.token_strip import StripBuilder, empty_strip, frames
 from ui.components.word_diff import word_diff
+from ui.controls import rests
 from ui.language import Locale, label, listed, say
 from ui.runs import Runs, Update
 from ui.settings import Settings
@@ -73,20 +75,25 @@ def _milliseconds(seconds: float | None) -> str:
     return "–" if seconds is None else f"{1000 * seconds:,.0f} ms"
 
 
+def _first_s(result: CaptionResult) -> float | None:
+    return result.clocks.ttft_draft_s or result.clocks.ttft_commit_s
+
+
 def _emotion(result: CaptionResult, locale: Locale) -> str:
     found = emotions_in(result.caption, result.language)
     return listed(locale, [say(locale, f"label.{name}") for name in found]) or "–"
 
 
-#: Rows of the table: key of the name, and how the figure is told.
-_ROWS: tuple[tuple[str, Callable[[CaptionResult, Locale], str]], ...] = (
-    ("compare.emotion", _emotion),
-    ("compare.rho", lambda r, _: percent(r.ratios.transmission_rate)),
-    ("compare.trips", lambda r, _: str(r.counts["escalations"])),
-    ("compare.changed", lambda r, _: percent(r.ratios.changed_rate)),
-    ("compare.first", lambda r, _: _milliseconds(r.clocks.ttft_draft_s or r.clocks.ttft_commit_s)),
-    ("compare.total", lambda r, _: _milliseconds(r.clocks.total_s)),
-    ("compare.sent", lambda r, _: size(int(r.ledger["up_wire_bytes"]))),
+#: Rows of the table: keys of name and definition, and how the figure is told. What is a ratio or a clock is named and
+#: defined as everywhere else.
+_ROWS: tuple[tuple[str, str, Callable[[CaptionResult, Locale], str]], ...] = (
+    ("compare.emotion", "compare.emotion.means", _emotion),
+    ("figure.transmission_rate", "ratio.transmission_rate", lambda r, _: percent(r.ratios.transmission_rate)),
+    ("compare.trips", "compare.trips.means", lambda r, _: str(r.counts["escalations"])),
+    ("figure.changed_rate", "ratio.changed_rate", lambda r, _: percent(r.ratios.changed_rate)),
+    ("compare.first", "compare.first.means", lambda r, _: _milliseconds(_first_s(r))),
+    ("figure.total_s", "clock.total_s", lambda r, _: _milliseconds(r.clocks.total_s)),
+    ("compare.sent", "compare.sent.means", lambda r, _: size(int(r.ledger["up_wire_bytes"]))),
 )
 
 
@@ -94,10 +101,12 @@ def comparison(results: Mapping[Mode, CaptionResult], locale: Locale) -> str:
     """Captions word against word with the edge's, then the figures; a dash where a run has not ended."""
     heads = "".join(f'<th scope="col">{escape(say(locale, f"runs.{mode}"))}</th>' for mode in ORDER)
     rows = [_row("compare.caption", [_caption(results, mode) for mode in ORDER], locale, css="captions")]
-    for key, tell in _ROWS:
+    for key, _, tell in _ROWS:
         cells = [f"<td>{escape(tell(results[mode], locale)) if mode in results else '–'}</td>" for mode in ORDER]
         rows.append(_row(key, cells, locale))
-    means = "".join(f"<li><b>{escape(say(locale, k))}</b>: {escape(say(locale, f'{k}.means'))}</li>" for k, _ in _ROWS)
+    means = "".join(
+        f"<li><b>{escape(say(locale, key))}</b>: {escape(say(locale, defined))}</li>" for key, defined, _ in _ROWS
+    )
     name = escape(say(locale, "compare.table"), quote=True)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table class="comparison">'
@@ -141,9 +150,10 @@ def build_compare_tab(
         table = _html("comparison")
     tab = CompareTab(runs, shelf, visits, strips, table, said, start, stop)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    start.click(
+    comparing = start.click(
         tab.compare, [*recording, locale, *settings], tab.outputs, trigger_mode="once", concurrency_limit=16, **quiet
     )
+    rests(comparing, start, stop)
     stop.click(tab.cancel, None, None, queue=False, **quiet)
     locale.change(tab.translated, locale, [said, table], queue=False, **quiet)
 
@@ -190,21 +200,22 @@ class CompareTab:
         visit.begins_comparing(locale)
         try:
             if not path:
-                yield self._says(visit, _missing, running=False)
+                yield self._says(visit, _missing)
                 return
             options, utterance = Settings(*values).options(), load_utterance(path, first_30_s=cut)
         except UgsdError as error:
-            yield self._says(visit, partial(error_line, error=error), running=False)
+            yield self._says(visit, partial(error_line, error=error))
             return
-        empty = {self.table: "", **{strip: empty_strip() for strip in self.strips.values()}}
-        yield empty | self._says(visit, partial(_writing, ORDER[0]), running=True)
+        empty = {self.table: "", **{strip: wire_value(empty_strip()) for strip in self.strips.values()}}
+        begun = {self.start: gr.update(interactive=False), self.stop: gr.update(interactive=True)}
+        yield empty | begun | self._says(visit, partial(_writing, ORDER[0]))
         column = Column()
         for mode in ORDER:
             column = Column()
-            yield self._says(visit, partial(_writing, mode), running=True)
+            yield self._says(visit, partial(_writing, mode))
             for update in self.runs.caption(session, utterance, options.changed(mode=mode)):
                 waits = {} if update.ahead is None else self._says(visit, partial(queue_line, ahead=update.ahead))
-                yield {self.strips[mode]: column.feed(update), **waits}
+                yield {self.strips[mode]: wire_value(column.feed(update)), **waits}
             if column.error is not None and not isinstance(column.error, UgsdError):
                 _log.error("a comparison failed", exc_info=column.error)
             if column.result is None:
@@ -212,7 +223,7 @@ class CompareTab:
             self.shelf.put(session, column.events, utterance.samples)
             visit.compared[mode] = column.result
             yield {self.table: comparison(visit.compared, visit.locale)}
-        yield self._says(visit, partial(_ending, column), running=False)
+        yield self._says(visit, partial(_ending, column))
 
     def cancel(self, request: gr.Request) -> None:
         """Stop the run that is being written, and those after it."""
@@ -227,13 +238,10 @@ class CompareTab:
         table = comparison(visit.compared, locale) if visit.compared else ""
         return {self.said: status_html(visit.compare_line(locale)), self.table: table}
 
-    def _says(self, visit: Visit, line: Callable[[Locale], Line], *, running: bool | None = None) -> Values:
-        """Values of line and buttons; the line can be said again in another language."""
+    def _says(self, visit: Visit, line: Callable[[Locale], Line]) -> Values:
+        """The line above; it can be said again in another language."""
         visit.compare_line = line
-        found: Values = {self.said: status_html(line(visit.locale))}
-        if running is not None:
-            found |= {self.start: gr.update(interactive=not running), self.stop: gr.update(interactive=running)}
-        return found
+        return {self.said: status_html(line(visit.locale))}
 
 
 def _missing(locale: Locale) -> Line:

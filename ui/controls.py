@@ -23,7 +23,9 @@ from ui.settings import (
     settings_note,
 )
 
-__all__ = ["language_and_mode", "setting_controls", "wire_controls"]
+__all__ = ["language_and_mode", "rests", "setting_controls", "wire_controls"]
+
+_PRESS_AGAIN = "() => [true, false].map((interactive) => ({ __type__: 'update', interactive }))"
 
 
 def language_and_mode() -> tuple[gr.Radio, gr.Radio]:
@@ -103,6 +105,16 @@ def wire_controls(controls: list[Any], settings: list[Any], note: gr.HTML, local
     gate = next(control for control in controls if control.elem_id == "gate")
     gr.on([limiter.change, gate.change], _shown_slider, [limiter, gate], sliders, **quiet)
     gr.on([control.change for control in [locale, *settings]], remark, [locale, *settings], note, **quiet)
+
+
+def rests(event: Any, start: gr.Button, stop: gr.Button) -> None:
+    """Let the start button be pressed again, and the stop button no more, when an event has really ended.
+
+    The event itself can't do it: the browser still takes it for running when its last values have arrived, and would
+    drop a press at that moment without a word.
+    """
+    for ended in (event.then, event.failure):
+        ended(None, None, [start, stop], js=_PRESS_AGAIN, show_progress="hidden", api_visibility="private")
 
 
 def _shown_slider(limit: str, gate: str) -> list[Any]:

@@ -12,7 +12,8 @@ import gradio as gr
 
 from ugsd_core.errors import TraceError
 from ui.components.inspector import inspector
-from ui.components.token_strip import empty_strip, token_strip
+from ui.components.strip_wire import token_strip, wire_value
+from ui.components.token_strip import empty_strip
 from ui.exports import Exports
 from ui.language import Locale, label, say
 from ui.run_view import PLOTS, RunFigures, about_run, plot_heading, plot_of, run_choices, run_strip
@@ -96,10 +97,20 @@ def _runs() -> dict[str, Any]:
         keep = _button("runs.keep", "run-keep", interactive=False)
     said = _html("run-said", html_template=_LINE)
     link = gr.Textbox(label=label("runs.link"), buttons=["copy"], visible=False, interactive=False, elem_id="run-link")
+    forget = _button("runs.forget", "run-forget", visible=False)
     with gr.Row(elem_classes="actions"):
         take = gr.DownloadButton(label("runs.take"), size="sm", interactive=False, elem_id="run-take", min_width=0)
         table = gr.DownloadButton(label("runs.table"), size="sm", interactive=False, elem_id="run-table", min_width=0)
-    return {"choice": choice, "bring": bring, "keep": keep, "said": said, "link": link, "take": take, "table": table}
+    return {
+        "choice": choice,
+        "bring": bring,
+        "keep": keep,
+        "said": said,
+        "link": link,
+        "forget": forget,
+        "take": take,
+        "table": table,
+    }
 
 
 def _plot(name: str) -> tuple[gr.HTML, gr.Plot]:
@@ -135,6 +146,7 @@ class InspectTab:
     keep: gr.Button
     said: gr.HTML
     link: gr.Textbox
+    forget: gr.Button
     take: gr.DownloadButton
     table: gr.DownloadButton
 
@@ -142,7 +154,7 @@ class InspectTab:
     def outputs(self) -> list[Any]:
         """Everything that `show` may change."""
         plots = [part for pair in self.plots.values() for part in pair]
-        runs = [self.choice, self.keep, self.said, self.link, self.take, self.table]
+        runs = [self.choice, self.keep, self.said, self.link, self.forget, self.take, self.table]
         return [
             self.about,
             self.strip,
@@ -171,7 +183,11 @@ class InspectTab:
         turns = gr.State(0)
         self.locale.change(self.turned, turns, turns, **quiet | {"queue": True})
         turns.change(self.translated, self.locale, self.outputs, **quiet)
-        self.keep.click(self.kept, self.locale, [self.said, self.link], **quiet)
+        kept = [self.said, self.link, self.forget]
+        self.keep.click(self.kept, self.locale, kept, **quiet)
+        deleted = self.forget.click(self.forgotten, self.locale, [*kept, self.choice], **quiet)
+        # The button is gone, and the focus with it: to the one that takes the deletion back.
+        deleted.then(None, None, None, js="() => document.querySelector('#run-keep').focus()", **quiet)
         self.link.change(None, self.link, self.link, js=_WHOLE_LINK, **quiet)
 
     def wire_page(self, page: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab, *, at_once: bool) -> None:
@@ -181,14 +197,21 @@ class InspectTab:
             at_once: The page begins with this tab.
         """
 
-        def landed(locale: Locale, request: gr.Request) -> Values:
+        def landed(locale: Locale, request: gr.Request) -> Any:
             session, name = request.session_hash or "", request.query_params.get("trace", "")
             if name:
                 self.visits.of(session).latest = name
-            return self.opened(locale, request) if at_once else {tabs: gr.Tabs(selected=tab.id) if name else gr.skip()}
+            return self.opened(locale, request) if at_once else name
 
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-        page.load(landed, self.locale, self.outputs if at_once else [tabs], **quiet)
+        if at_once:
+            page.load(landed, self.locale, self.outputs, **quiet)
+        else:
+            # Only a link makes the tabs an output: with every later update of the page Gradio goes through all that is
+            # inside a component that has ever been one.
+            link = gr.State("")
+            page.load(landed, self.locale, link, **quiet | {"queue": True})
+            link.change(lambda: gr.Tabs(selected=tab.id), None, tabs, **quiet)
         tab.select(self.opened, self.locale, self.outputs, js=_DRAWN, **quiet)
 
     # What happens
@@ -228,7 +251,19 @@ class InspectTab:
             self.shelf.keep(session, run.name)
         except TraceError as error:
             return {self.said: status_html(error_line(locale, error))}
-        return {self.said: status_html(Line(say(locale, "runs.linked"))), self.link: self._link(run)}
+        return {self.said: status_html(Line(say(locale, "runs.linked")))} | self._link(session, run)
+
+    def forgotten(self, locale: Locale, request: gr.Request) -> Values:
+        """The kept file of the run that is shown is to be deleted; the run itself stays on the page."""
+        session = request.session_hash or ""
+        try:
+            run = self._looked_at(session)
+            self.shelf.forget(session, run.name)
+        except TraceError as error:
+            return {self.said: status_html(error_line(locale, error))}
+        names = gr.update(choices=run_choices(self.shelf, session, locale), value=run.name)
+        said = {self.said: status_html(Line(say(locale, "runs.forgotten"))), self.choice: names}
+        return said | self._link(session, run)
 
     def turned(self, turns: int, request: gr.Request) -> int:
         """The page speaks another language; counted where the tab says something."""
@@ -293,7 +328,7 @@ class InspectTab:
             line = f'<p class="soft">{escape(say(locale, "runs.choose"))}</p>'
             return found | {self.choice: gr.update(choices=names, value=None)} | self._nothing(line)
         strip = run_strip(run) if visit.stop is None else stop_view(self.shelf.tour_folder, self.stops[visit.stop])[1]
-        found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: strip}
+        found |= {self.choice: gr.update(choices=names, value=run.name), self.strip: wire_value(strip)}
         found |= self._run(run, locale)
         return found | self._files(session, run) if at == (visit.inspected, visit.stop) else {self.tour: gr.skip()}
 
@@ -310,14 +345,17 @@ class InspectTab:
         files = self.exports.write(session, run)
         return {
             self.keep: gr.update(interactive=True),
-            self.link: self._link(run),
             self.take: gr.update(value=str(files.trace), interactive=True),
             self.table: gr.update(value=str(files.table), interactive=True),
-        }
+        } | self._link(session, run)
 
-    def _link(self, run: Run) -> Any:
+    def _link(self, session: str, run: Run) -> Values:
+        """The link of a kept run, and for whoever kept it the button that deletes it."""
         kept = self.shelf.is_kept(run.name)
-        return gr.update(value=f"?trace={run.name}" if kept else "", visible=kept)
+        return {
+            self.link: gr.update(value=f"?trace={run.name}" if kept else "", visible=kept),
+            self.forget: gr.update(visible=self.shelf.may_forget(session, run.name)),
+        }
 
     def _nothing(self, about: str) -> Values:
         """Values where there is no run."""
@@ -326,7 +364,8 @@ class InspectTab:
         for heading, plot in self.plots.values():
             plots |= {heading: "", plot: gr.update(value=None, visible=False)}
         buttons = {self.keep: off, self.take: off, self.table: off, self.link: gr.update(visible=False)}
-        return {self.about: about, self.strip: empty_strip(), self.figures: ""} | plots | buttons
+        buttons[self.forget] = gr.update(visible=False)
+        return {self.about: about, self.strip: wire_value(empty_strip()), self.figures: ""} | plots | buttons
 
     def _tour_card(self, stop: int | None, locale: Locale) -> Values:
         return {

@@ -94,11 +94,15 @@ def sentences(locale: Locale, *parts: str) -> str:
     return ("" if locale == "zh" else " ").join(part for part in parts if part)
 
 
-def words(*prefixes: str) -> dict[str, dict[str, str]]:
-    """Both tables' entries whose key begins with one of some prefixes, for a script."""
-    return {
+def words(*prefixes: str) -> str:
+    """Both tables' entries whose key begins with one of some prefixes, by language, for a script: JSON.
+
+    As one string, because Gradio copies every sentence by itself whenever it looks at a component.
+    """
+    tables = {
         locale: {key: text for key, text in _table(locale).items() if key.startswith(prefixes)} for locale in LOCALES
     }
+    return json.dumps(tables, ensure_ascii=False)
 
 
 def i18n(more: Mapping[Locale, Mapping[str, str]] | None = None) -> gr.I18n:

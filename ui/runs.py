@@ -1,4 +1,4 @@
-"""Running captions for visitors: one at a time, in order of arrival, cancelled for real, at most 30 updates a second.
+"""Running captions for visitors: one at a time, in order of arrival, cancelled for real, at most 20 updates a second.
 
 The engine runs in a thread of its own and never waits for the page, so that drawing cannot enter a measured clock.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["UPDATES_PER_S", "Engine", "Runs", "Update"]
 
 #: The page is told this often at most; whatever happens in between arrives together, the last state always.
-UPDATES_PER_S = 30
+UPDATES_PER_S = 20
 
 
 class Engine(Protocol):

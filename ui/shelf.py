@@ -75,6 +75,7 @@ class Shelf:
         self.store = store
         self.tour_folder = tour
         self._visits: OrderedDict[str, OrderedDict[str, Run]] = OrderedDict()
+        self._keepers: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def put(
@@ -118,7 +119,32 @@ class Shelf:
         Raises:
             TraceError: If there is no such run, or it can't be written.
         """
-        return self.store.keep(self.find(session, name).events)
+        run = self.find(session, name)
+        if not self.is_kept(name):
+            self.store.keep(run.events)
+            with self._lock:
+                self._keepers[name] = session
+        return name
+
+    def may_forget(self, session: str, name: str) -> bool:
+        """Whether a visitor may delete a kept run: in the visit that kept it, for a link belongs to all who have it."""
+        with self._lock:
+            return self._keepers.get(name) == session and name in self.store
+
+    def forget(self, session: str, name: str) -> None:
+        """Delete a kept run from the disk. It stays among the visit's runs, so that it can be kept again.
+
+        Raises:
+            TraceError: If this visit didn't keep it, or it can't be deleted.
+        """
+        if not self.may_forget(session, name):
+            raise TraceError(f"The run {name} can only be deleted by the visit that kept it.")
+        run = self.find(session, name)
+        if run.origin == "kept":
+            self.put(session, run.events)
+        self.store.forget(name)
+        with self._lock:
+            self._keepers.pop(name, None)
 
     def is_kept(self, name: str) -> bool:
         """Whether a name can be linked to."""
@@ -159,6 +185,7 @@ class Shelf:
         """The visit is over."""
         with self._lock:
             self._visits.pop(session, None)
+            self._keepers = {name: keeper for name, keeper in self._keepers.items() if keeper != session}
 
 
 @lru_cache(maxsize=32)

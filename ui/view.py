@@ -23,7 +23,7 @@ from ui.wording import Line, Narrator, queue_line
 __all__ = ["RunView", "Shown", "error_line", "figures", "status_html", "tables"]
 
 #: Tiles, tables and bars are redrawn this often while a caption is written; the strip and the status line always.
-FIGURES_PER_S = 5
+FIGURES_PER_S = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 const NAMES = ["aria-label", "title"];
 const TALKING = "button, select, title"; // whose text is Gradio's; what we draw ourselves is inside .html-container
 
-const patterns = Object.values(props.words).flatMap((table) =>
+const patterns = Object.values(tables).flatMap((table) =>
   Object.entries(table).map(([key, text]) => {
     const escaped = text.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{(\w+)\}/g, "(?<$1>.+)");
     return { key, pattern: new RegExp(`^${escaped}$`) };

@@ -1,11 +1,12 @@
-// Draws the token strip into the markup of ui/components/token_strip.py.
-// In scope: element (the component's root), props (value, words, states, scope), watch(name, callback); and words.js.
+// Draws the token strip into the markup of ui/components/strip_wire.py.
+// In scope: element (the component's root), props (value, words, states, scope), watch(name, callback); and words.js,
+// strip_value.js (unpack), strip_threshold.js (asker), strip_replay.js (player), which are put before it.
 // Listeners sit on the root once; chips come and go below it. What a token is, is told to the inspector by an event.
 const strip = element.querySelector(".strip");
 const hint = element.querySelector(".strip-hint");
 const note = element.querySelector(".strip-note");
 const legend = element.querySelector(".legend");
-const cells = []; // one a token: {key, drawn, token, lead, chip, tail}
+const cells = []; // one a token: {key, token, block, lead, chip, tail}
 let run = null, isolated = null, pinned = null, scheduled = false;
 let wanted = null; // key of the token that the value wants pinned
 let view = null; // what is drawn: the value itself, or a moment of its replay
@@ -38,9 +39,9 @@ function relabel() {
     sample.textContent = say(`state.${state}`);
     button.title = `${say(`state.${state}.means`)} ${say("strip.alone")}`;
   }
-  for (const cell of cells) cell.drawn = null;
+  for (const cell of cells) cell.token = null;
   note.textContent = ""; // told again when the chips are drawn
-  askers.relabel();
+  asker.relabel();
   player.relabel();
   schedule();
 }
@@ -71,19 +72,17 @@ function newCell(key) {
   const chip = make("span", "tok");
   chip.setAttribute("role", "listitem");
   chip.tabIndex = cells.length === 0 ? 0 : -1; // one stop for Tab, arrows within
-  const cell = { key, drawn: null, token: null, chip, lead: document.createTextNode(""), tail: document.createTextNode("") };
+  const cell = { key, token: null, block: null, chip, lead: document.createTextNode(""), tail: document.createTextNode("") };
   strip.append(cell.lead, chip, cell.tail);
   cells.push(cell);
   return cell;
 }
 
-// A block's fate is told by its chips too, so a chip is drawn anew when its block changes.
+// A block's fate is told by its chips too, so a chip is drawn anew when its block changes. What did not change is the
+// same object as before.
 function drawCell(cell, token, block) {
-  if (cell.token === token && cell.block === block && cell.drawn !== null) return;
-  const signature = JSON.stringify([token, block]);
+  if (cell.token === token && cell.block === block) return;
   [cell.token, cell.block] = [token, block];
-  if (cell.drawn === signature) return;
-  cell.drawn = signature;
   cell.lead.data = token.lead;
   cell.tail.data = token.tail;
   const { chip } = cell;
@@ -141,10 +140,26 @@ function counts(tokens) {
   return found;
 }
 
+// What is as it was is left alone: whatever is set, even to the same, is laid out again.
+function drawLegend() {
+  const found = counts(view.tokens);
+  for (const [state, { count, button }] of Object.entries(counters)) {
+    const number = String(found[state] ?? 0);
+    if (count.textContent !== number) count.textContent = number;
+    button.classList.toggle("none", number === "0");
+  }
+  mark.hidden = view.tau === null;
+  mark.style.left = `${Math.min(100, (100 * (view.tau ?? 0)) / view.scale_nats)}%`;
+  const title = say("strip.ramp", { nats: view.scale_nats });
+  if (ramp.title === title) return;
+  ramp.title = title;
+  scale.setAttribute("aria-label", title);
+}
+
 function draw() {
   scheduled = false;
-  const value = props.value;
-  if (!value || !value.tokens) return;
+  if (!props.value || !props.value.tokens) return;
+  const value = unpack.view(props.value);
   if (value.run !== run) {
     player.load();
     wanted = value.pin;
@@ -155,25 +170,18 @@ function draw() {
   if (value.run !== run || shorter) clear();
   run = value.run;
   view.tokens.forEach((token, i) => drawCell(cells[i] || newCell(token.key), token, view.blocks[token.block] ?? null));
-  strip.lang = value.language;
+  if (strip.lang !== value.language) strip.lang = value.language;
   strip.classList.toggle("live", view.live);
   strip.classList.toggle("alone", value.mode === "cloud"); // every token is the verifier's: no need to mark each
   hint.hidden = view.tokens.length > 0 || view.live || player.open();
   strip.hidden = !hint.hidden;
-  const found = counts(view.tokens);
-  for (const [state, { count, button }] of Object.entries(counters)) {
-    count.textContent = found[state] ?? 0;
-    button.classList.toggle("none", !found[state]);
-  }
-  mark.hidden = value.tau === null;
-  mark.style.left = `${Math.min(100, (100 * (value.tau ?? 0)) / value.scale_nats)}%`;
-  ramp.title = say("strip.ramp", { nats: value.scale_nats });
-  scale.setAttribute("aria-label", ramp.title);
+  drawLegend();
   if (isolated) dim();
-  askers.draw(view);
+  asker.draw(view);
   player.draw();
-  if (wanted !== null && cells.some((cell) => cell.key === wanted)) {
-    pin(cells.find((cell) => cell.key === wanted).chip);
+  const sought = wanted === null ? undefined : cells.find((cell) => cell.key === wanted);
+  if (sought) {
+    pin(sought.chip);
     wanted = null;
   } else if (!note.textContent || view.tokens.length === 0 || pinned) tell(null);
   element.dataset.updates = Number(element.dataset.updates || 0) + 1;
@@ -243,193 +251,6 @@ element.addEventListener("keydown", (event) => {
   } else if (event.key === "Escape" && pinned) pin(pinned);
 });
 document.addEventListener("ugsd-unpin", (event) => event.detail.scope === props.scope && pinned && pin(pinned));
-
-// ── Another threshold ─────────────────────────────────────────────────────────────────────────────────────────────
-// The same count as ugsd_core.what_if: blocks whose score lies above the slider; without a score, those that were sent.
-const askers = (() => {
-  const line = element.querySelector(".what-if");
-  const [title, slider, number, said, reset] = ["what-if-ask", "", "what-if-at", "what-if-said", "what-if-reset"].map(
-    (name, i) => make(["label", "input", "b", "span", "button"][i], name),
-  );
-  slider.type = "range";
-  slider.step = "any";
-  slider.id = `what-if-${props.scope}`;
-  title.htmlFor = slider.id;
-  reset.type = "button";
-  line.append(title, slider, number, said, reset);
-  let tried = null; // null: the run's own threshold
-
-  const would = (block) => (block.score === null ? block.sent : block.score > tried);
-  slider.addEventListener("input", () => {
-    tried = Number(slider.value);
-    draw(view);
-  });
-  reset.addEventListener("click", () => {
-    tried = null;
-    draw(view);
-    slider.focus();
-  });
-
-  function draw(shown) {
-    const blocks = shown ? Object.values(shown.blocks) : [];
-    const scored = blocks.filter((block) => block.score !== null);
-    const own = scored.length ? scored[scored.length - 1].threshold : null;
-    line.hidden = !scored.length || own === null || shown.live;
-    if (line.hidden) tried = null;
-    const asks = new Set();
-    if (!line.hidden) {
-      const highest = Math.max(...scored.map((block) => block.score));
-      slider.min = 0;
-      slider.max = Math.max(1.1 * highest, 1.5 * own, 0.01).toFixed(3);
-      const at = tried ?? own;
-      slider.value = at;
-      fill(slider);
-      number.textContent = figure(at);
-      slider.setAttribute("aria-label", say("whatif.label"));
-      if (tried === null) said.textContent = say("whatif.ran");
-      else {
-        const chosen = blocks.filter(would);
-        for (const block of chosen) asks.add(block.n);
-        const sum = (list) => list.reduce((total, block) => total + block.length, 0);
-        said.textContent = chosen.length
-          ? say("whatif.would", {
-              blocks: chosen.length, of_blocks: blocks.length, tokens: sum(chosen), of_tokens: sum(blocks),
-            })
-          : say("whatif.none", { highest: figure(highest) });
-        Object.assign(line.dataset, { blocks: chosen.length, tokens: sum(chosen) });
-      }
-      reset.hidden = tried === null;
-    }
-    strip.classList.toggle("trying", tried !== null);
-    for (const { chip, token } of cells) chip.classList.toggle("would", asks.has(token.block));
-  }
-  const relabel = () => {
-    title.textContent = say("whatif.ask");
-    reset.textContent = say("whatif.reset");
-  };
-  return { draw, relabel };
-})();
-
-// ── Replay ────────────────────────────────────────────────────────────────────────────────────────────────────────
-// A frame holds what one event changed, so that a moment is the sum of the frames up to it. Times are the recorded ones.
-const player = (() => {
-  const bar = element.querySelector(".replay");
-  const [back, play, on] = ["back", "play", "on"].map((name) => make("button", `replay-${name}`));
-  const time = make("input", "replay-time");
-  const [told, speed] = [make("span", "replay-told"), make("select", "replay-speed")];
-  for (const button of [back, play, on]) button.type = "button";
-  Object.assign(time, { type: "range", min: 0, step: "any" });
-  for (const factor of [0.1, 0.25, 0.5, 1, 2]) speed.append(new Option(`${factor} ×`, factor, factor === 1, factor === 1));
-  bar.append(back, play, on, time, told, speed);
-  let frames = null, at = -1, shown = null, playing = null;
-
-  const last = () => frames.length - 1;
-  const ended = () => frames === null || at >= last();
-
-  function blank() {
-    return { tokens: [], blocks: {}, live: true, at: -1 };
-  }
-
-  function moveTo(index) {
-    index = Math.max(0, Math.min(last(), index));
-    if (!shown || index < shown.at) shown = blank();
-    for (let i = shown.at + 1; i <= index; i++) {
-      const frame = frames[i];
-      for (const [place, token] of Object.entries(frame.tokens)) shown.tokens[place] = token;
-      Object.assign(shown.blocks, frame.blocks);
-      shown.live = frame.live;
-    }
-    shown.at = at = index;
-    schedule();
-  }
-
-  function stop() {
-    if (playing !== null) cancelAnimationFrame(playing);
-    playing = null;
-    drawBar();
-  }
-
-  function start() {
-    if (ended()) moveTo(0);
-    let clock = frames[at].t, before = null;
-    const tick = (now) => {
-      clock += before === null ? 0 : (Number(speed.value) * (now - before)) / 1000;
-      before = now;
-      let to = at;
-      while (to < last() && frames[to + 1].t <= clock) to++;
-      if (to !== at) moveTo(to);
-      if (ended()) stop();
-      else playing = requestAnimationFrame(tick);
-    };
-    playing = requestAnimationFrame(tick);
-    drawBar();
-  }
-
-  function step(by) {
-    stop();
-    moveTo(at + by);
-  }
-
-  play.addEventListener("click", () => (playing === null ? start() : stop()));
-  back.addEventListener("click", () => step(-1));
-  on.addEventListener("click", () => step(1));
-  time.addEventListener("input", () => {
-    const wanted = Number(time.value); // stopping draws the bar, and so moves the slider back
-    stop();
-    let to = 0;
-    while (to < last() && frames[to + 1].t <= wanted) to++;
-    moveTo(to);
-  });
-  bar.addEventListener("keydown", (event) => {
-    if (event.target === speed) return;
-    const moves = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), " ": () => play.click() };
-    if (!(event.key in moves) || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    moves[event.key]();
-  });
-
-  function drawBar() {
-    bar.hidden = frames === null;
-    if (bar.hidden) return;
-    play.textContent = playing === null ? "▶" : "❚❚";
-    play.setAttribute("aria-label", say(playing === null ? "replay.play" : "replay.pause"));
-    time.max = frames[last()].t;
-    time.value = frames[at].t;
-    fill(time);
-    const event = say(`event.${frames[at].kind}`);
-    time.setAttribute("aria-valuetext", `${frames[at].t.toFixed(2)} s, ${event}`);
-    told.textContent = `${frames[at].t.toFixed(2)} s · ${event}`;
-    bar.dataset.at = at;
-    bar.dataset.last = last();
-  }
-
-  return {
-    // A new run: nothing of the old one is replayed on.
-    load() {
-      stop();
-      [frames, shown, at] = [null, null, -1];
-    },
-    // Frames come with the last update of a run.
-    refresh(value) {
-      if (frames !== null || !value.frames || !value.frames.length || value.live) return;
-      frames = value.frames;
-      at = last();
-      if (value.at !== null) moveTo(value.at);
-    },
-    view: (value) => (ended() ? value : { ...value, ...shown, tau: value.tau }),
-    open: () => frames !== null,
-    draw: drawBar,
-    relabel() {
-      bar.title = say("replay.help");
-      back.textContent = "◂";
-      on.textContent = "▸";
-      back.setAttribute("aria-label", say("replay.back"));
-      on.setAttribute("aria-label", say("replay.on"));
-      time.setAttribute("aria-label", say("replay.at"));
-      speed.setAttribute("aria-label", say("replay.speed"));
-    },
-  };
-})();
 
 watch("value", schedule);
 document.addEventListener("ugsd-locale", relabel);

@@ -1,7 +1,8 @@
 // Put before the scripts of components whose props hold `words`: both languages' sentences, by key.
-const locale = () => (document.documentElement.dataset.locale in props.words ? document.documentElement.dataset.locale : "en");
+const tables = JSON.parse(props.words);
+const locale = () => (document.documentElement.dataset.locale in tables ? document.documentElement.dataset.locale : "en");
 const say = (key, values = {}) =>
-  (props.words[locale()][key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  (tables[locale()][key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 const make = (tag, className = "", text = "") => {
   const node = document.createElement(tag);
   if (className) node.className = className;

@@ -1,8 +1,9 @@
 """How smooth the page is while it shows a long caption: ``python -m tests.browser.smoothness``.
 
 A scripted run of 500 tokens comes at 120 events a second. Measured in the browser, from the first token to the end:
-the time between two frames, tasks of more than 50 ms on the main thread (during which the page answers nobody), and
-how far what is shown lags behind at the end. A measurement, and no test: these figures belong to a machine.
+the time between two frames, and tasks of more than 50 ms on the main thread (during which the page answers nobody).
+Once as on a laptop, and once on a phone's width with a processor at a quarter of its speed. A measurement, and no test:
+these figures belong to a machine, on which nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -61,9 +62,15 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        found = {}
         with serving(["-m", "tests.ui.fake_engine", "0", "long"], Path(folder) / "log") as address:
-            page = Visit(browser.new_context(viewport={"width": 1360, "height": 900}).new_page(), address)
-            print(json.dumps(measure(page), indent=1))
+            for device, width, slower in (("laptop", 1360, 1), ("phone", 390, 4)):
+                context = browser.new_context(viewport={"width": width, "height": 900})
+                page = Visit(context.new_page(), address)
+                context.new_cdp_session(page.page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+                found[device] = measure(page)
+                context.close()
+        print(json.dumps(found, indent=1))
         browser.close()
     return 0
 

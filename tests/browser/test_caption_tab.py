@@ -111,6 +111,28 @@ def test_the_legend_isolates_a_state(finished: Visit) -> None:
     assert page.page.locator("#strip .strip.isolating").count() == 0
 
 
+def test_a_press_right_after_a_caption_is_never_lost(visit: Open, fake_page: str) -> None:
+    page = visit(fake_page)
+    page.example()
+    pressed = """async () => {
+      const button = document.querySelector('#run');
+      const turns = (off) => new Promise((go) => {
+        const look = () => (button.disabled === off ? go() : setTimeout(look, 0));
+        look();
+      });
+      let begun = 0;
+      for (let i = 0; i < 4; i++) {
+        button.click(); // at the first moment at which it can be pressed
+        await Promise.race([turns(true), new Promise((go) => setTimeout(go, 4000))]);
+        begun += button.disabled;
+        await turns(false);
+      }
+      return begun;
+    }"""
+    assert page.page.evaluate(pressed) == 4
+    assert page.complaints == []
+
+
 def test_our_own_sliders_are_filled_up_to_their_thumb(finished: Visit) -> None:
     page = finished.page
 

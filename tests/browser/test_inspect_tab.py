@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from tests.browser.conftest import Open, Served, Visit
 from tests.browser.test_caption_tab import PHONE, outside
 from tests.browser.test_languages import CHINESE, english_left, spoken
-from ugsd_core.trace_store import TraceStore
+from tests.ui.fake_engine import english
+from ugsd_core.messages import BlockEscalated, BlockKept
+from ugsd_core.trace_store import TraceStore, trace_name
 from ugsd_core.traces import read_trace, write_trace
 from ugsd_core.what_if import would_escalate
 from ui.assets import ASSETS
@@ -174,6 +177,30 @@ def test_a_kept_run_is_opened_by_its_link_and_an_unknown_name_is_told(visit: Ope
     assert page.complaints == other.complaints == stranger.complaints == []
 
 
+def test_a_kept_run_is_deleted_by_keyboard_and_only_where_it_was_kept(visit: Open, fake_page: Served) -> None:
+    page = captioned(visit, fake_page)
+    inspect(page)
+    name, store = name_shown(page), TraceStore(fake_page.folder / "ugsd" / "traces")
+    store.forget(name)  # the scripted run has one name in every test, and another visit may have kept it
+    button = page.page.get_by_role("button", name=say("en", "runs.forget"))
+    assert button.count() == 0
+    page.page.locator("#run-keep").click()
+    button.wait_for()
+    other = visit(f"{fake_page}?trace={name}")
+    other.wait(f"document.querySelector('#run-about code')?.textContent === '{name}'")
+    assert other.page.locator("#run-forget").count() == 0
+    button.focus()
+    page.page.keyboard.press("Enter")
+    page.wait("document.querySelector('#run-said').textContent.includes('deleted')")
+    page.wait("document.activeElement.id === 'run-keep'")
+    assert name not in store and button.count() == 0 and page.page.locator("#run-link").count() == 0
+    page.page.keyboard.press("Enter")
+    button.wait_for()
+    assert name in store and name_shown(page) == name
+    store.forget(name)
+    assert page.complaints == other.complaints == []
+
+
 def test_a_run_that_is_taken_away_can_be_brought_back(visit: Open, fake_page: Served, tmp_path: Path) -> None:
     page = captioned(visit, fake_page)
     inspect(page)
@@ -187,6 +214,23 @@ def test_a_run_that_is_taken_away_can_be_brought_back(visit: Open, fake_page: Se
     other.wait(f"document.querySelector('#run-about code')?.textContent === '{name}'")
     assert other.page.locator("#run-choice input").input_value().startswith("from a file")
     assert download(other, "#run-take", tmp_path).read_bytes() == trace.read_bytes()
+
+
+def test_a_gate_without_a_score_says_why_there_is_no_slider(visit: Open, fake_page: Served, tmp_path: Path) -> None:
+    page = visit(fake_page)
+    inspect(page)
+    asks_always = [
+        replace(event, score=None, threshold=None) if isinstance(event, BlockKept | BlockEscalated) else event
+        for event in english()
+    ]
+    slider, why = page.page.locator(f"{STRIP} .what-if"), page.page.locator(f"{STRIP} .what-if-none")
+    for events, shown in ((asks_always, (False, True)), (english("cloud"), (False, False)), (english(), (True, False))):
+        write_trace(tmp_path / "run.jsonl", events)
+        bring(page, tmp_path / "run.jsonl")
+        page.wait(f"document.querySelector('#run-about code')?.textContent === '{trace_name(events)}'")
+        page.wait(f"document.querySelector('{STRIP} .replay').dataset.last === '{len(events) - 1}'")
+        assert (slider.is_visible(), why.is_visible()) == shown
+    assert why.text_content() == say("en", "whatif.noscore")
 
 
 def test_a_file_that_is_no_trace_is_told_by_its_name(visit: Open, fake_page: Served, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ import pytest
 
 from tests import tiny
 from tests.conftest import Pair
-from ugsd_core.calibration.clips import LabelledClip, draw, read_clips
+from ugsd_core.calibration.clips import draw, read_clips
 from ugsd_core.calibration.collect import MemoPair, collect, collect_clip
 from ugsd_core.calibration.curves import World, signal_gate
 from ugsd_core.calibration.outcomes import RANK, Acceptance
 from ugsd_core.calibration.reading import named_label
 from ugsd_core.calibration.records import ClipRecord, read_records
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.decoding import decode
 from ugsd_core.errors import OptionError
 from ugsd_core.messages import BlockEscalated, CaptionFinished, TokenDrafted
@@ -69,7 +70,7 @@ def test_offline_curves_are_what_the_loop_does(acceptance: Acceptance) -> None:
             options = DecodingOptions(cut="emotion", rank=1, language=language)
             if acceptance.fused:  # text and head count alike without a gate card
                 options = options.changed(acceptance="fused", fusion=acceptance.verifier)
-            clip = LabelledClip(path.stem, "examples", path, label="anger")
+            clip = CorpusClip(path.stem, "examples", path, label="anger")
             record = collect_clip(pair, clip, utterance, options.changed(mode="edge"))
             world = World([record], acceptance)
             for gate, signal in GATES.items():
@@ -91,7 +92,9 @@ def test_a_record_holds_both_sides_of_a_clip(pair: Pair) -> None:
     memo = MemoPair.of(pair.edge, pair.verifier)
     utterance = tiny.utterance(3)
     options = DecodingOptions(mode="edge", max_tokens=24, mc_dropout_samples=4)
-    record = collect_clip(memo, LabelledClip("c", "k", Path("c"), "s", "f", "anger"), utterance, options)
+    record = collect_clip(
+        memo, CorpusClip("c", "k", Path("c"), label="anger", speaker="s", sex="f"), utterance, options
+    )
     events = list(decode(memo.encode(utterance), utterance.id, memo.drafter(), None, options))
     drafted = [event for event in events if isinstance(event, TokenDrafted)]
     assert record.tokens.token_id == tuple(event.token_id for event in drafted)

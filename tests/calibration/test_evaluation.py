@@ -12,9 +12,8 @@ from tests import tiny
 from tests.calibration.test_collect import write_corpus
 from tools import evaluate_pair
 from tools.evaluation.figures import variety
-from tools.evaluation.ngrams import bleu, lcs_length, ngram_scores, rouge_l, words
 from tools.evaluation.runner import read_lines
-from tools.evaluation.scores import base_name, closure_at, promise_rows, sheet_of
+from tools.evaluation.scores import base_name, closure_at, human_scores, promise_rows, sheet_of
 from tools.evaluation.settings import EVERY_EMOTION, chosen_settings, settings_for
 from tools.evaluation.sweep import sweep_settings
 from ugsd_core.gate import gate
@@ -38,41 +37,17 @@ CARD = GateCard(
 # ── n-grams ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_words_and_characters() -> None:
-    assert words("The speaker's voice is LOW.", "en") == ["the", "speaker's", "voice", "is", "low"]
-    assert words("声音低沉，很慢。", "zh") == list("声音低沉很慢")
-    assert words("低沉，慢", "zh", marks=True) == list("低沉，慢")
-
-
-def test_bleu_by_hand() -> None:
-    one, other = ["a", "b", "c", "d"], ["a", "b", "c", "e"]
-    assert bleu([one], [other], 1) == pytest.approx(75.0)
-    assert bleu([one], [other], 2) == pytest.approx(100 * (3 / 4 * 2 / 3) ** 0.5)
-    assert bleu([one], [other], 4) == 0.0  # no 4-gram in common, and no smoothing
-    assert bleu([["a"]], [["a", "b"]], 1) == pytest.approx(100 * 2.718281828**-1)  # brevity
-    assert bleu([one, one], [one, one], 4) == pytest.approx(100.0)
-
-
-def test_rouge_l_by_hand() -> None:
-    assert lcs_length(["a", "b", "c", "d"], ["b", "x", "d"]) == 2
-    precision, recall = 2 / 4, 2 / 3
-    expected = 100 * 2 * precision * recall / (precision + recall)
-    assert rouge_l(["a", "b", "c", "d"], ["b", "x", "d"]) == pytest.approx(expected)
-    assert rouge_l(["a"], ["b"]) == 0.0
-
-
-def test_rouge_l_agrees_with_rouge_score() -> None:
-    scorer = pytest.importorskip("rouge_score.rouge_scorer").RougeScorer(["rougeL"])
-    one, other = "the voice is low and slow with pauses", "the voice sounds slow and quite low"
-    expected = 100 * scorer.score(other, one)["rougeL"].fmeasure
-    assert rouge_l(words(one, "en"), words(other, "en")) == pytest.approx(expected)
-
-
-def test_both_conventions_of_bleu_are_given() -> None:
-    pytest.importorskip("sacrebleu")
-    found = ngram_scores(["声音低沉。"], ["声音很低沉。"], "zh")
+def test_n_gram_scores_against_people_are_those_of_the_metrics() -> None:
+    settings = {"edge-only": {"caption": "声音低沉，听起来很难过。", "label": 7}}
+    lines = [
+        {"human": "他声音低沉，很悲伤。", "speaker": "a", "settings": settings},
+        {"human": "语速慢。", "speaker": "b", "settings": settings},
+    ]
+    found = human_scores(lines, "edge-only", "zh", draws=50)
+    assert found is not None and found["n"] == 2 and found["distinct"] == 1
     assert found["paper_bleu1"] > found["bleu1"] > 0  # without and with brevity penalty
-    assert "tok:zh" in found["signature"] and found["rougeL_marks"] > 0
+    assert found["rougeL_interval"]["value"] == pytest.approx(found["rougeL"])
+    assert found["with_emotion"] == 1 and "tok:zh" in found["signature"]
 
 
 # ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────────

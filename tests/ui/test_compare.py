@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import pytest
 
 from tests.ui.fake_engine import english
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.result import caption_result
 from ui.compare import ORDER, Column, comparison
-from ui.language import LOCALES, Locale
+from ui.components.figures import ratio_table
+from ui.language import LOCALES, Locale, say
 from ui.runs import Update
 
 
@@ -19,6 +22,15 @@ def test_the_table_has_a_column_a_mode_and_marks_what_differs_from_the_edge(loca
     assert markup.count("<tr") == 9
     assert "<ins>" in markup and "<del>" in markup
     assert "25.9 %" in markup and ("sadness" if locale == "en" else "悲伤") in markup
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_ratios_are_defined_as_everywhere_else(locale: Locale) -> None:
+    result = caption_result(english())
+    table, markup = ratio_table(result, locale), comparison({"ugsd": result}, locale)
+    for name in ("transmission_rate", "changed_rate"):
+        for said in (say(locale, f"figure.{name}"), say(locale, f"ratio.{name}")):
+            assert escape(said) in table and escape(said) in markup
 
 
 def test_a_run_that_has_not_ended_is_a_dash() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.streams import END, StreamBuilder, every_state
 from tests.ui.fake_engine import dying, english
-from ugsd_core.messages import BlockJudged, Event
+from ugsd_core.messages import BlockJudged, Event, FeaturesReady
 from ugsd_core.result import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, caption_result
 from ui.components.figures import Timeline, clock_table, fact_tiles, ledger_table, ratio_table, size, waterfall
 from ui.language import LOCALES, Locale
@@ -130,6 +130,12 @@ def test_a_wait_at_the_verifier_is_a_bar_of_its_own() -> None:
     events = [replace(e, queued_ms=40.0) if isinstance(e, BlockJudged) else e for e in english()]
     assert "network 2.0 ms, queue 40.0 ms, verifier 6.0 ms" in bars(events) and '<i class="queued">' in bars(events)
     assert '<i class="queued">' not in bars(english())
+
+
+def test_what_took_no_time_gets_no_line() -> None:
+    known = [replace(e, extract_ms=0.04) if isinstance(e, FeaturesReady) else e for e in english()]
+    assert "Acoustic code, read" in bars(english()) and "Acoustic code" not in bars(known)
+    assert bars(known).count('class="wf-row"') == 8 + 2
 
 
 def test_a_block_that_was_never_sent_still_gets_a_line() -> None:

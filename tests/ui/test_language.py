@@ -87,6 +87,6 @@ def test_a_sentence_is_filled_and_an_unknown_key_is_a_mistake() -> None:
 
 
 def test_a_script_gets_its_part_of_both_tables() -> None:
-    part = words("replay.", "event.")
+    part = json.loads(words("replay.", "event."))
     assert set(part) == set(LOCALES) and set(part["en"]) == set(part["zh"])
     assert all(key.startswith(("replay.", "event.")) for key in part["en"])

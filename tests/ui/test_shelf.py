@@ -45,6 +45,37 @@ def test_a_kept_run_is_found_by_everybody_without_its_sound(shelf: Shelf) -> Non
     assert mine.name in {run.name for run in shelf.listed("you")}
 
 
+def test_a_kept_run_is_deleted_only_by_the_visit_that_kept_it(shelf: Shelf) -> None:
+    name = shelf.put("me", every_state()).name
+    shelf.put("you", every_state())
+    shelf.keep("me", name)
+    shelf.keep("you", name)  # it is kept already, and stays theirs who kept it
+    assert shelf.may_forget("me", name) and not shelf.may_forget("you", name)
+    with pytest.raises(TraceError, match="by the visit that kept it"):
+        shelf.forget("you", name)
+    shelf.forget("me", name)
+    assert name not in shelf.store and shelf.find("me", name).origin == "visit", "it can be kept again"
+    shelf.keep("me", name)
+    shelf.leave("me")
+    assert not shelf.may_forget("me", name) and name in shelf.store
+
+
+def test_a_deleted_run_stays_in_its_visit_even_if_others_followed(shelf: Shelf) -> None:
+    name = shelf.put("me", every_state()).name
+    shelf.keep("me", name)
+    for number in range(RUNS_A_VISIT):
+        shelf.put("me", edge_run(str(number)))
+    shelf.forget("me", name)
+    assert shelf.find("me", name).events == tuple(every_state())
+
+
+def test_a_tour_run_can_not_be_deleted(shelf: Shelf) -> None:
+    name = shelf.tour()[0].name
+    assert shelf.keep("me", name) == name and name not in shelf.store, "it can be linked to already"
+    with pytest.raises(TraceError, match="by the visit that kept it"):
+        shelf.forget("me", name)
+
+
 def test_the_tour_is_found_by_name_and_listed_once(shelf: Shelf) -> None:
     tour = shelf.tour()[0]
     assert tour.caption == "tour" and shelf.find("x", tour.name).origin == "tour"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ugsd_core.audio import Utterance
-from ugsd_core.calibration.clips import LabelledClip
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import OptionError
 from ugsd_core.lexicon import cues_in
 from ugsd_core.training.cues import CUE_NAMES, Cues, measure, named_cues, supports
@@ -38,7 +38,7 @@ class CueBook:
         #: Sex to cue to quantiles; empty for a checkpoint without thresholds of this form.
         self.tables: dict[str, dict[str, list[float]]] = record.get("sexes", {}) if record.get("schema") == 2 else {}
 
-    def measure(self, utterance: Utterance, clip: LabelledClip) -> Cues:
+    def measure(self, utterance: Utterance, clip: CorpusClip) -> Cues:
         """All cues of a clip."""
         return measure(utterance.samples, clip.transcript, self._tracker)
 
@@ -51,7 +51,7 @@ class CueBook:
             for name, level in named.items()
         }
 
-    def reference(self, clip: LabelledClip, cues: Cues, language: str, prompt: str | None) -> str | None:
+    def reference(self, clip: CorpusClip, cues: Cues, language: str, prompt: str | None) -> str | None:
         """The grammar's caption of a clip in the wording that was asked for; None without label or thresholds."""
         table = self.tables.get(clip.sex)
         if clip.label is None or table is None:

@@ -246,8 +246,8 @@ def _scores(rows: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
     keys = ("bleu1", "bleu4", "paper_bleu1", "paper_bleu4", "rougeL", "length", "reference_length")
     head = ["setting", "corpus", "n", "BLEU-1", "BLEU-4", "sacreBLEU p1", "sacreBLEU", "ROUGE-L", "length", "reference"]
     body = [[name, corpus, str(row["n"]), *(number(row[key], 1) for key in keys)] for name, corpus, row in rows]
-    signature = next((row["signature"] for *_, row in rows if row["signature"]), "sacreBLEU is not installed")
-    return table(head, body) + f"\nsacreBLEU: `{signature}`.\n"
+    signature = next((row["signature"] for *_, row in rows), "")
+    return table(head, body) + f"\nsacreBLEU: `{signature}`. Recipes: docs/metrics.md.\n"
 
 
 def _references(figures: dict[str, Any]) -> str:
@@ -265,18 +265,11 @@ def _human(figures: dict[str, Any]) -> str:
     rows = figures.get("human")
     if not rows:
         return ""
-    head = [
-        "setting",
-        "ROUGE-L without marks (95 %)",
-        "ROUGE-L with marks",
-        "emotion is one the human names, % (n)",
-        "distinct",
-    ]
+    head = ["setting", "ROUGE-L (95 %)", "emotion is one the human names, % (n)", "distinct"]
     body = [
         [
             name,
             with_interval(row["rougeL_interval"], 1),
-            number(row.get("rougeL_marks"), 1),
             f"{_percent(row['emotion'])} ({row['with_emotion']})",
             f"{row['distinct']} of {row['n']}",
         ]

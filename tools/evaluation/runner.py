@@ -16,13 +16,14 @@ from tools.evaluation.facts import CueBook, plain_cues
 from tools.evaluation.oracles import Oracle, OracleLink, WatchedDrafter
 from tools.evaluation.settings import Setting
 from ugsd_core.acoustic import AcousticCode
-from ugsd_core.audio import Utterance, load_utterance
+from ugsd_core.audio import Utterance
 from ugsd_core.budget import BudgetKeeper
-from ugsd_core.calibration.clips import LabelledClip
+from ugsd_core.calibration.clips import load_clip
 from ugsd_core.calibration.collect import MemoPair, collect_clip, finish_lines
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.calibration.reading import label_index, named_label
 from ugsd_core.calibration.records import ClipRecord
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.decoding import decode
 from ugsd_core.errors import AudioError
 from ugsd_core.gate import first_threshold
@@ -52,7 +53,7 @@ class Runner:
     settings: dict[Language, list[Setting]]
     path: Path
 
-    def run(self, clips: Sequence[tuple[LabelledClip, tuple[Language, ...]]]) -> list[str]:
+    def run(self, clips: Sequence[tuple[CorpusClip, tuple[Language, ...]]]) -> list[str]:
         """Caption what is missing; returns a sentence for every clip that could not be read."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         finish_lines(self.path)
@@ -68,7 +69,7 @@ class Runner:
                 wanted = {language: self.missing(done, clip, language) for language in languages}
                 if any(wanted.values()):
                     try:
-                        utterance = load_utterance(clip.path, first_30_s=True)
+                        utterance = load_clip(clip)
                     except AudioError as error:
                         skipped.append(f"{clip.corpus}/{clip.id}: {error}")
                     else:
@@ -80,7 +81,7 @@ class Runner:
                 progress.step()
         return skipped
 
-    def missing(self, done: dict[tuple[str, str, str], Line], clip: LabelledClip, language: Language) -> list[Setting]:
+    def missing(self, done: dict[tuple[str, str, str], Line], clip: CorpusClip, language: Language) -> list[Setting]:
         """Settings that the clip was not captioned under yet. A kept budget depends on all clips before it."""
         line = done.get((clip.corpus, clip.id, language), {"settings": {}})
         return [s for s in self.settings[language] if line["settings"].get(s.name, {}).get("mark") != s.mark(language)]
@@ -92,7 +93,7 @@ class _Clip:
     def __init__(
         self,
         runner: Runner,
-        clip: LabelledClip,
+        clip: CorpusClip,
         utterance: Utterance,
         language: Language,
         oracle: Oracle,
@@ -119,11 +120,11 @@ class _Clip:
         }
         if known is None:
             prompt = self.oracle.drafter.prompt_name(DecodingOptions(language=self.language), self.utterance.id)
-            human = self.clip.caption if self.language == "zh" else ""
+            human = self.clip.references.get(self.language, ())
             alone = DecodingOptions(mode="edge", language=self.language)
             made |= {
                 "cues": plain_cues(self.cues),
-                "human": human or None,
+                "human": human[0] if human else None,
                 "reference": self.runner.book.reference(self.clip, self.cues, self.language, prompt),
                 "signals": collect_clip(self.runner.pair, self.clip, self.utterance, alone).to_dict(),
             }

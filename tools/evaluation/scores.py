@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.evaluation.ngrams import ngram_scores, rouge_l, words
 from tools.evaluation.settings import EVERY_EMOTION
 from ugsd_core.bootstrap import Strata, draw_weights, interval, macro_means, macro_ratios, make_strata
 from ugsd_core.calibration.conformal import wilson
 from ugsd_core.calibration.measures import unweighted_recall
 from ugsd_core.lexicon import EMOTION_LABELS, emotions_in
+from ugsd_core.metrics import CaptionPair, MetricScore, score_pairs
+from ugsd_core.paired import score_interval
 
 __all__ = ["Column", "Sheet", "base_name", "closure_at", "human_scores", "promise_rows", "reference_scores", "sheet_of"]
 
 FloatArray = NDArray[np.float64]
+#: Of `ugsd_core.metrics`; reported, never tuned on.
+NGRAM_METRICS = ("paper_bleu1", "paper_bleu4", "bleu1", "bleu4", "rougeL", "length", "reference_length")
 COUNTS = ("drafted", "caption", "blocks", "escalations", "ids_changed", "meanings_changed", "sent", "seen", "put")
 
 
@@ -193,6 +196,19 @@ def promise_rows(lines: Sequence[dict[str, Any]], suffix: str) -> list[dict[str,
     return sorted(rows, key=lambda row: row["alpha"])
 
 
+def _ngram_scores(captions: Sequence[str], references: Sequence[str], language: str) -> dict[str, MetricScore]:
+    pairs = [
+        CaptionPair(str(n), ours, (theirs,)) for n, (ours, theirs) in enumerate(zip(captions, references, strict=True))
+    ]
+    return score_pairs(pairs, language, NGRAM_METRICS)
+
+
+def _values(scores: dict[str, MetricScore]) -> dict[str, Any]:
+    """Corpus values, the number of clips and sacreBLEU's signature."""
+    n, signature = len(scores["rougeL"].per_clip), scores["paper_bleu4"].signature
+    return {name: score.corpus for name, score in scores.items()} | {"n": n, "signature": signature}
+
+
 def reference_scores(lines: Sequence[dict[str, Any]], name: str, language: str) -> dict[str, Any]:
     """n-gram scores against the grammar's captions, a corpus each."""
     found = {}
@@ -203,7 +219,7 @@ def reference_scores(lines: Sequence[dict[str, Any]], name: str, language: str) 
             if line["corpus"] == corpus and line.get("reference") and name in line["settings"]
         ]
         if pairs:
-            found[corpus] = ngram_scores([a for a, _ in pairs], [b for _, b in pairs], language)
+            found[corpus] = _values(_ngram_scores([a for a, _ in pairs], [b for _, b in pairs], language))
     return found
 
 
@@ -216,9 +232,7 @@ def human_scores(lines: Sequence[dict[str, Any]], name: str, language: str, draw
     humans = [line["human"] for line in kept]
     strata = make_strata(["human"] * len(kept), [line["speaker"] for line in kept])
     weights = draw_weights(strata, draws)
-    per_clip = np.array(
-        [rouge_l(words(a, language), words(b, language)) for a, b in zip(captions, humans, strict=True)]
-    )
+    scores = _ngram_scores(captions, humans, language)
     named = [emotions_in(text, language) for text in humans]
     agrees = np.array(
         [
@@ -226,8 +240,8 @@ def human_scores(lines: Sequence[dict[str, Any]], name: str, language: str, draw
             for line, labels in zip(kept, named, strict=True)
         ]
     )
-    return ngram_scores(captions, humans, language) | {
-        "rougeL_interval": interval(lambda w: macro_means(per_clip, strata, w), strata, weights).to_dict(),
+    return _values(scores) | {
+        "rougeL_interval": score_interval(scores["rougeL"], weights).to_dict(),
         "emotion": interval(lambda w: macro_means(agrees, strata, w), strata, weights).to_dict(),
         "with_emotion": int((~np.isnan(agrees)).sum()),
         "distinct": len(set(captions)),

@@ -1,57 +1,39 @@
 """The clips of a split: any folder with a ``manifest.csv``, or a folder of such folders.
 
-Columns: ``id`` and ``path`` (relative to the manifest) are needed; ``speaker``, ``sex``, ``emotion``, ``intensity``,
-``transcript``, ``caption`` and ``split`` are read where they are there. Emotions are labels of `EMOTION_LABELS`, or
-words that the emotion tables know; a clip with another emotion keeps none.
+Manifests are read by `ugsd_core.corpora`, so a calibration, an evaluation and the page see the same clips. What a clip
+needs here is a recording and an emotion label.
 """
 
 from __future__ import annotations
 
-import csv
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ugsd_core.errors import OptionError
-from ugsd_core.lexicon import EMOTION_LABELS, emotions_in
+from ugsd_core.corpora.clip import Corpus, CorpusClip, ProblemKind
+from ugsd_core.corpora.reading import read_corpus
+from ugsd_core.errors import AudioError, OptionError
 
-__all__ = ["LabelledClip", "draw", "read_clips", "read_manifest"]
+if TYPE_CHECKING:
+    from ugsd_core.audio import Utterance
 
+__all__ = ["draw", "load_clip", "read_clips"]
 
-@dataclass(frozen=True, slots=True)
-class LabelledClip:
-    """One recording and what is known of it.
-
-    Attributes:
-        id: Unique within the corpus.
-        corpus: Name of the folder that holds the manifest.
-        speaker: Empty if unknown.
-        sex: ``"f"``, ``"m"`` or empty.
-        label: One of `EMOTION_LABELS`; None if the corpus doesn't say or means something else.
-        caption: A human caption, or empty.
-        strong: The actor was asked for strong intensity.
-    """
-
-    id: str
-    corpus: str
-    path: Path
-    speaker: str = ""
-    sex: str = ""
-    label: str | None = None
-    transcript: str = ""
-    caption: str = ""
-    split: str = ""
-    strong: bool = False
+#: Rows that give no clip. Recordings that are missing are said when the clip's turn comes, captions do not matter.
+_LOST: tuple[ProblemKind, ...] = ("unreadable_row", "no_id", "duplicate_id")
 
 
-def read_clips(data: Path, split: str | None = None, corpora: Sequence[str] = ()) -> list[LabelledClip]:
-    """All clips of a split.
+def read_clips(
+    data: Path, split: str | None = None, corpora: Sequence[str] = (), say: Callable[[str], None] | None = None
+) -> list[CorpusClip]:
+    """All clips of a split, those without a recording too.
 
     Args:
         data: A folder with a manifest, or one whose sub-folders have manifests.
         split: As the manifests name it; None takes all. Clips of a manifest without splits belong to every split.
         corpora: Only these sub-folders; all by default.
+        say: Called with a sentence for every row that gives no clip.
 
     Raises:
         OptionError: If there is no manifest, no such corpus, or no clip in the split.
@@ -69,7 +51,7 @@ def read_clips(data: Path, split: str | None = None, corpora: Sequence[str] = ()
         clip
         for folder in folders
         if not corpora or folder.name in corpora
-        for clip in read_manifest(folder)
+        for clip in _read(folder, say).clips
         if split is None or clip.split in ("", split)
     ]
     if not clips:
@@ -77,53 +59,33 @@ def read_clips(data: Path, split: str | None = None, corpora: Sequence[str] = ()
     return clips
 
 
-def read_manifest(folder: Path) -> list[LabelledClip]:
-    """The clips of one folder, in manifest order.
+def _read(folder: Path, say: Callable[[str], None] | None) -> Corpus:
+    corpus = read_corpus(folder, "manifest", confined=False)
+    if say is not None:
+        for problem in corpus.problems:
+            if problem.kind in _LOST:
+                say(f"{corpus.name}: {problem.message}")
+    return corpus
+
+
+def load_clip(clip: CorpusClip) -> Utterance:
+    """The first 30 s of a clip's recording.
 
     Raises:
-        OptionError: If the manifest can't be read or lacks a column.
+        AudioError: If there is none, or it cannot be captioned.
     """
-    manifest = folder / "manifest.csv"
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OptionError(f"{manifest} can't be read as a table in UTF-8: {error}") from error
-    if not rows or not {"id", "path"} <= set(rows[0]):
-        raise OptionError(f"{manifest} needs at least one row and the columns 'id' and 'path'")
-    return [_clip(folder, row) for row in rows]
+    from ugsd_core.audio import load_utterance
+
+    if clip.path is None:
+        raise AudioError("its recording is not where the manifest says; ugsd corpus lists what is missing", "missing")
+    return load_utterance(clip.path, first_30_s=True)
 
 
-def _clip(folder: Path, row: dict[str, str | None]) -> LabelledClip:
-    def column(name: str) -> str:
-        return (row.get(name) or "").strip()
-
-    return LabelledClip(
-        id=column("id"),
-        corpus=folder.resolve().name,
-        path=folder / column("path"),
-        speaker=column("speaker"),
-        sex=column("sex"),
-        label=_label(column("emotion").lower()),
-        transcript=column("transcript"),
-        caption=column("caption"),
-        split=column("split"),
-        strong=column("intensity") == "strong",
-    )
-
-
-def _label(emotion: str) -> str | None:
-    if emotion in EMOTION_LABELS:
-        return emotion
-    found = {*emotions_in(emotion, "en"), *emotions_in(emotion, "zh")}
-    return found.pop() if len(found) == 1 else None
-
-
-def draw(clips: Sequence[LabelledClip], per_corpus: int | None, seed: int = 0) -> list[LabelledClip]:
+def draw(clips: Sequence[CorpusClip], per_corpus: int | None, seed: int = 0) -> list[CorpusClip]:
     """At most so many clips of each corpus, drawn at random but always the same; all of them for None."""
     if per_corpus is None:
         return list(clips)
-    drawn: list[LabelledClip] = []
+    drawn: list[CorpusClip] = []
     for corpus in dict.fromkeys(clip.corpus for clip in clips):
         own = [clip for clip in clips if clip.corpus == corpus]
         random.Random(seed).shuffle(own)

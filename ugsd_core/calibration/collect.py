@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ugsd_core.acoustic import AcousticCode, encode_waveform
-from ugsd_core.audio import Utterance, load_utterance
-from ugsd_core.calibration.clips import LabelledClip
+from ugsd_core.audio import Utterance
+from ugsd_core.calibration.clips import load_clip
 from ugsd_core.calibration.memo import MemoModel
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.calibration.reading import label_index, named_label
 from ugsd_core.calibration.records import ClipRecord, PositionRecord, TokenColumns, append_record, read_records
 from ugsd_core.calibration.signals import read_signals
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.draft_block import DraftToken
 from ugsd_core.drafter import TorchDrafter
 from ugsd_core.errors import AudioError
@@ -83,7 +84,7 @@ class MemoPair:
 
 def collect(
     pair: MemoPair,
-    clips: Sequence[LabelledClip],
+    clips: Sequence[CorpusClip],
     languages: Sequence[Language],
     path: Path,
     *,
@@ -108,7 +109,7 @@ def collect(
     with Progress("reading clips", len(wanted), len(wanted) - len(missing)) as progress:
         for clip, its_languages in _by_clip(missing):
             try:
-                utterance = load_utterance(clip.path, first_30_s=True)
+                utterance = load_clip(clip)
             except AudioError as error:
                 if skipped is not None:
                     skipped.append(f"{clip.corpus}/{clip.id}: {error}")
@@ -124,10 +125,10 @@ def collect(
 
 
 def _by_clip(
-    wanted: Iterable[tuple[LabelledClip, Language]],
-) -> Iterator[tuple[LabelledClip, list[Language]]]:
+    wanted: Iterable[tuple[CorpusClip, Language]],
+) -> Iterator[tuple[CorpusClip, list[Language]]]:
     """The languages of each clip together, so that a recording is read once."""
-    groups: dict[tuple[str, str], tuple[LabelledClip, list[Language]]] = {}
+    groups: dict[tuple[str, str], tuple[CorpusClip, list[Language]]] = {}
     for clip, language in wanted:
         groups.setdefault((clip.corpus, clip.id), (clip, []))[1].append(language)
     yield from groups.values()
@@ -141,7 +142,7 @@ def finish_lines(path: Path) -> None:
         path.write_bytes(whole)
 
 
-def collect_clip(pair: MemoPair, clip: LabelledClip, utterance: Utterance, options: DecodingOptions) -> ClipRecord:
+def collect_clip(pair: MemoPair, clip: CorpusClip, utterance: Utterance, options: DecodingOptions) -> ClipRecord:
     """Everything about one clip in one language."""
     return _Reading(pair, utterance, options).record(clip)
 
@@ -159,7 +160,7 @@ class _Reading:
         self.verifier = pair.verifier.open(self.code, self.prompt, options.language)
         self.names_of = pair.verifier.emotion_tokens(options.language)
 
-    def record(self, clip: LabelledClip) -> ClipRecord:
+    def record(self, clip: CorpusClip) -> ClipRecord:
         drafted = self.draft([])
         ids = [token.token_id for token in drafted]
         seen = self.judged([], ids)

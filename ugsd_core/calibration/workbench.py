@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ugsd_core.calibration.calibration import Calibration, calibrate
-from ugsd_core.calibration.clips import LabelledClip, draw, read_clips
+from ugsd_core.calibration.clips import draw, read_clips
 from ugsd_core.calibration.collect import MemoPair, collect
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.calibration.report import curve_pictures, markdown
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import OptionError
 from ugsd_core.gate_card import GateCards
 from ugsd_core.lexicon import label_words
@@ -70,7 +71,7 @@ def fingerprint(*folders: Path, also: Sequence[Path] = ()) -> str:
     return digest.hexdigest()[:12]
 
 
-def labelled(clips: Sequence[LabelledClip], say: Any) -> list[LabelledClip]:
+def labelled(clips: Sequence[CorpusClip], say: Any) -> list[CorpusClip]:
     """Clips of the corpora that name emotions; what is left out is said.
 
     Raises:
@@ -98,7 +99,7 @@ def run_job(job: Job) -> dict[str, Any]:
     Raises:
         OptionError, CheckpointError, HandshakeRefused: With one sentence for a person.
     """
-    clips = draw(labelled(read_clips(job.data, job.split, job.corpora), _say), job.clips)
+    clips = draw(labelled(read_clips(job.data, job.split, job.corpora, _say), _say), job.clips)
     pair = MemoPair.load(job.edge, job.verifier)
     marks = f"-mc{job.mc_dropout_samples}" if job.mc_dropout_samples else ""
     path = job.out / f"records-{fingerprint(job.edge, job.verifier)}{marks}.jsonl"

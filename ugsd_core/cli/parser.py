@@ -6,6 +6,9 @@ import argparse
 
 from ugsd_core import __version__
 from ugsd_core.cli.corpus_parser import add_corpus
+from ugsd_core.cli.evaluate_parser import add_evaluate
+from ugsd_core.cli.report_parser import add_report, add_sweep
+from ugsd_core.cli.score_parser import add_score
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -57,6 +60,10 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_verifier(commands)
     _add_calibrate(commands)
     add_corpus(commands)
+    add_score(commands)
+    add_evaluate(commands)
+    add_sweep(commands)
+    add_report(commands)
     commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser

@@ -219,6 +219,12 @@ def _cases(corpus: Corpus, language: str, usable: set[str], with_audio: int) -> 
     found: dict[FindingKind, list[Example]] = {}
     for problem in corpus.problems:
         found.setdefault(problem.kind, []).append(Example(problem.clip, problem.row, problem.message))
+    told = {(problem.kind, problem.clip) for problem in corpus.problems}
+    for clip in corpus.clips:  # a corpus made in memory has no reader that says so
+        if clip.path is None and not {("missing_audio", clip.id), ("outside_folder", clip.id)} & told:
+            found.setdefault("missing_audio", []).append(Example(clip.id))
+        if not clip.references and clip.label is None and ("no_reference", clip.id) not in told:
+            found.setdefault("no_reference", []).append(Example(clip.id))
     if not usable:
         found["nothing_usable"] = [Example()]
     if corpus.clips and not with_audio:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import inf
@@ -11,14 +12,22 @@ from typing import TYPE_CHECKING, Any
 from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.evaluation.records import ClipLine
 from ugsd_core.figures import CLOCK_DEFINITIONS
-from ugsd_core.messages import Event, FrameSent
+from ugsd_core.messages import BlockUnverified, Event, FrameSent, TokenDecided, VerifierLost
 from ugsd_core.records import BlockRecord
 from ugsd_core.result import CaptionResult, caption_result
 
 if TYPE_CHECKING:
     from ugsd_core.budget import BudgetKeeper
 
-__all__ = ["caption_line", "emotion_share", "failed_line", "keep_in_mind", "pooled_rho", "seconds_in_models"]
+__all__ = [
+    "caption_line",
+    "connection_lost",
+    "emotion_share",
+    "failed_line",
+    "keep_in_mind",
+    "pooled_rho",
+    "seconds_in_models",
+]
 
 BLOCK_CLOCKS = ("draft_ms", "network_ms", "queued_ms", "verify_ms", "merge_ms")
 RESOURCES = ("edge_cpu_s", "verifier_cpu_s", "edge_rss_mb", "verifier_rss_mb", "gpu_mb")
@@ -29,10 +38,10 @@ Resources = dict[str, float | None]
 
 def _facts(clip: CorpusClip, language: str, folder: Path | None) -> dict[str, Any]:
     """What a line says of the clip, whatever became of its caption."""
-    path = ""
-    if clip.path is not None:
-        inside = folder is not None and clip.path.is_relative_to(folder)
-        path = (clip.path.relative_to(folder) if inside and folder is not None else clip.path).as_posix()
+    path = "" if clip.path is None else clip.path.as_posix()
+    if clip.path is not None and folder is not None:
+        there, root = Path(os.path.abspath(clip.path)), Path(os.path.abspath(folder))
+        path = there.relative_to(root).as_posix() if there.is_relative_to(root) else path
     return {
         "id": clip.id,
         "corpus": clip.corpus,
@@ -99,7 +108,8 @@ def caption_line(
 def _counts(result: CaptionResult) -> dict[str, int]:
     sent = sum(block.length for block in result.blocks if block.escalated)
     seen = round((result.ratios.exposure_rate or 0.0) * result.counts["caption"])
-    return result.counts | {"sent": sent, "seen": seen}
+    lost = result.verifier is not None and result.verifier["lost"] is not None
+    return result.counts | {"sent": sent, "seen": seen, "lost": int(lost)}
 
 
 def _blocks(result: CaptionResult, timed: bool) -> dict[str, list[float]]:
@@ -133,13 +143,29 @@ def _bytes(result: CaptionResult, events: Iterable[Event]) -> dict[str, int]:
     return sums | {"waveform": int(result.utterance["waveform_bytes"])}
 
 
+def connection_lost(events: Iterable[Event]) -> str | None:
+    """Why a caption went on without its verifier; None if it did not, or gave up because deadlines were missed.
+
+    Deadlines are part of a system, and on a slow link it misses them. A verifier that is gone is nobody's figure.
+    """
+    before: Event | None = None
+    for event in events:
+        if isinstance(event, VerifierLost):
+            # A block that waited in vain comes before the verifier is given up, and behind a broken connection.
+            return None if isinstance(before, BlockUnverified) else event.reason
+        waited = isinstance(before, BlockUnverified)
+        if not isinstance(event, FrameSent) and not (waited and isinstance(event, TokenDecided)):
+            before = event
+    return None
+
+
 # ── What later captions need to know ──────────────────────────────────────────────────────────────────────────────────
 
 
 def keep_in_mind(keeper: BudgetKeeper, lines: Iterable[ClipLine]) -> None:
     """Show a new keeper the captions of earlier lines, in their order, as the loop would have."""
     for line in lines:
-        if line.hypothesis is None:
+        if line.hypothesis is None or line.counts.get("lost"):  # without a verifier nothing could be spent
             continue
         lengths, escalated = line.blocks["length"], line.blocks["escalated"]
         blocks = []

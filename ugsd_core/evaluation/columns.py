@@ -11,7 +11,7 @@ from ugsd_core.evaluation.timings import RESOURCE_DEFINITIONS
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 from ugsd_core.metrics import METRICS
 
-__all__ = ["EMOTION", "N_GRAMS", "QUALITY", "RESOURCES", "TIME", "Column", "number", "spread"]
+__all__ = ["EMOTION", "N_GRAMS", "QUALITY", "RESOURCES", "TIME", "Column", "closure", "number", "spread"]
 
 Cell = Callable[[ScoredRun, str], str]
 #: Where there is no figure: it is undefined, or nothing was measured. Never 0.
@@ -19,7 +19,8 @@ NONE = "n/a"
 
 CLOSURE = (
     "(x − edge-only) / (cloud-only − edge-only): the share of the gap that a system closes. † the gap's own interval "
-    "holds 0, so that the share is one of nothing much. n/a where the gap is below 0.5 % of the larger end."
+    "holds 0, so that the share is one of nothing much. ‡ cloud-only is below edge-only: to close this "
+    "gap is a loss. n/a where the gap is below 0.5 % of the larger end."
 )
 TRIPS = "Blocks sent to the verifier in a caption: round trips; mean over captions."
 BYTES_UP = "Bytes that left the device in a caption, frames with padding, in kB (1,000 bytes); mean over captions."
@@ -48,8 +49,8 @@ class Column:
 
 
 def number(value: Any, digits: int = 1) -> str:
-    """A figure as text, with a true minus sign."""
-    return NONE if value is None else f"{value:.{digits}f}".replace("-", "−")
+    """A figure as text, with a true minus sign, and none before a zero."""
+    return NONE if value is None else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def spread(entry: dict[str, Any] | None, digits: int = 1, scale: float = 1.0) -> str:
@@ -65,6 +66,15 @@ def spread(entry: dict[str, Any] | None, digits: int = 1, scale: float = 1.0) ->
 
 #: Digits behind the point, by unit.
 DIGITS = {"0–100": 1, "0–10": 2, "0–1": 3, "ratio": 3, "tokens": 1}
+
+
+def closure(entry: dict[str, Any] | None) -> str:
+    """A gap closure with its marks, as `CLOSURE` explains them."""
+    text = spread(entry, 2)
+    if entry is None or entry["value"] is None:
+        return text
+    marks = ("" if entry["firm"] else "†") + ("‡" if entry["gap"] < 0 else "")
+    return f"{text} {marks}".rstrip()
 
 
 def _metric(key: str, title: str, *names: str) -> Column:
@@ -106,13 +116,15 @@ def _resource(key: str, name: str, title: str) -> Column:
     return Column(key, title, RESOURCE_DEFINITIONS[name], cell)
 
 
-def _closure(metric: str, title: str) -> Column:
-    def cell(run: ScoredRun, system: str) -> str:
-        entry = run.metrics["systems"][system]["gap_closure"].get(metric)
-        text = spread(entry, 2)
-        return text if entry is None or entry["value"] is None or entry["firm"] else f"{text} †"
+def _closure_column(title: str, *names: str) -> Column:
+    """Of the first of some metrics that has a value on the run's clips."""
 
-    return Column(f"gap_closure_{metric}", title, CLOSURE, cell)
+    def cell(run: ScoredRun, system: str) -> str:
+        entries = run.metrics["systems"][system]["gap_closure"]
+        return closure(next((entries[name] for name in names if name in entries and entries[name]["n"]), None))
+
+    which = " Of 'emotion right', or of 'emotion F1' for a corpus without labels."
+    return Column("gap_closure", title, CLOSURE + which, cell)
 
 
 def _kilobytes(name: str, title: str, definition: str) -> Column:
@@ -151,7 +163,7 @@ RESOURCES = (
 #: Ours: whether the emotion is right, and what that cost.
 EMOTION = (
     _metric("emotion_consistency", "emotion right", "emotion_consistency"),
-    _closure("emotion_consistency", "gap closed"),
+    _closure_column("gap closed", "emotion_consistency", "emotion_f1"),
     _metric("emotion_f1", "emotion F1", "emotion_f1"),
     _ratio("transmission_rate", "ρ"),
     _ratio("transmission_rate", "ρ pooled", pooled=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -80,7 +81,7 @@ def as_markdown(document: Document, *, pictures: bool = True) -> str:
         parts.append(f"## {_plain(section.title)}")
         parts += [_plain(text) for text in section.paragraphs]
         for table in section.tables:
-            parts += [f"**{_plain(table.title)}**", _pipes(table)]
+            parts += [*([] if table.title == section.title else [f"**{_plain(table.title)}**"]), _pipes(table)]
             parts += [_plain(note) for note in table.notes]
         if pictures:
             parts += [f"![{_plain(picture.title)}]({picture.name})" for picture in section.pictures]
@@ -95,10 +96,10 @@ def _pipes(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which nothing is meant as Markdown."""
-    for mark in ("\\", "*", "_", "<", "`"):
+    """Text in which nothing is meant as Markdown; an underscore within a word is none, and stays readable."""
+    for mark in ("\\", "*", "<", "`"):
         text = text.replace(mark, "\\" + mark)
-    return " ".join(text.split())
+    return " ".join(re.sub(r"(?<!\w)_|_(?!\w)", r"\_", text).split())
 
 
 def _cell(text: str) -> str:
@@ -111,8 +112,9 @@ STYLE = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.5rem 0}
-caption{text-align:left;font-weight:600;padding:.3rem 0}
-th,td{padding:.25rem .6rem;border-bottom:1px solid #8886;text-align:right;vertical-align:top}
+caption{text-align:left;font-weight:600;padding:.3rem 0;white-space:nowrap}
+th,td{padding:.25rem .6rem;border-bottom:1px solid #8886;text-align:right;vertical-align:top;
+white-space:nowrap}
 th.t,td.t{text-align:left}
 thead th{border-bottom:2px solid #888}
 .wide{overflow-x:auto}
@@ -134,7 +136,7 @@ def as_html(document: Document, language: str = "en") -> str:
         parts.append(f"<h2>{escape(section.title)}</h2>")
         parts += [f"<p>{escape(text)}</p>" for text in section.paragraphs]
         for table in section.tables:
-            parts.append(_html_table(table))
+            parts.append(_html_table(table, "" if table.title == section.title else table.title))
             parts += [f'<p class="note">{escape(note)}</p>' for note in table.notes]
         parts += [f"<figure>{picture.svg}</figure>" for picture in section.pictures]
         if section.lines:
@@ -143,7 +145,7 @@ def as_html(document: Document, language: str = "en") -> str:
     return "\n".join([*parts, "</body></html>"]) + "\n"
 
 
-def _html_table(table: Table) -> str:
+def _html_table(table: Table, title: str) -> str:
     def row(cells: Sequence[str], tag: str) -> str:
         kinds = (' class="t"' if number < table.texts else "" for number in range(len(cells)))
         return (
@@ -154,6 +156,6 @@ def _html_table(table: Table) -> str:
 
     body = "\n".join(row(cells, "td") for cells in table.rows)
     return (
-        f'<div class="wide"><table id="{escape(table.name)}"><caption>{escape(table.title)}</caption>'
+        f'<div class="wide"><table id="{escape(table.name)}"><caption>{escape(title)}</caption>'
         f"<thead>{row(table.head, 'th')}</thead>\n<tbody>{body}</tbody></table></div>"
     )

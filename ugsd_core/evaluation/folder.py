@@ -21,7 +21,7 @@ __all__ = ["LOCK_FILE", "RunFolder", "file_name", "trace_path"]
 
 LOCK_FILE = ".lock"
 #: Seconds between two syncs to the disk. A killed process loses nothing either way, a power cut loses these.
-SYNC_EVERY_S = 2.0
+SYNC_EVERY_S = 5.0
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 
 
@@ -105,14 +105,15 @@ class RunFolder:
             raise OptionError(f"{path} is damaged ({error}); name another folder with --out") from error
         return found
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
-        """Replace the manifest, so that there is always a whole one."""
+    def write_manifest(self, manifest: dict[str, Any], *, sync: bool = True) -> None:
+        """Replace the manifest, so that there is always a whole one; ``sync`` waits for the disk."""
         path = self.path / MANIFEST_FILE
         beside = path.with_suffix(".json.new")
         with beside.open("w", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         beside.replace(path)
 
     # ── Lines and traces ──────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ugsd_core.evaluation.document import Document, Table
+from ugsd_core.evaluation.document import Document, Section, Table
 
 __all__ = ["as_latex", "tex"]
 
@@ -25,8 +25,8 @@ SPECIAL = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    "|": r"\textbar{}\allowbreak{}",
+    '"': "''",
     "–": "--",
     "—": "---",
     "−": "$-$",
@@ -52,6 +52,7 @@ SPECIAL = {
     "→": r"$\rightarrow$",
     "“": "``",
     "”": "''",
+    "‘": "`",
     "’": "'",
     "\u00a0": "~",
     "\u202f": r"\,",
@@ -65,17 +66,26 @@ def tex(text: str) -> str:
     def raised(found: re.Match[str]) -> str:
         return rf"\textsuperscript{{{''.join(RAISED[sign] for sign in found.group())}}}"
 
-    escaped = "".join(SPECIAL.get(sign, sign) for sign in text)
+    quoted = re.sub(r"(?<!\w)'([^']+)'(?!\w)", r"‘\1’", text)
+    escaped = "".join(SPECIAL.get(sign, sign) for sign in quoted)
     return re.sub(f"[{''.join(RAISED)}]+", raised, escaped)
 
 
 def as_latex(document: Document) -> str:
-    """All tables of a report, one ``table`` environment each."""
+    """All tables of a report, one ``table`` environment each, and its definitions as lists."""
     head = (
         f"% {tex(document.title)}\n"
         "% Needs \\usepackage{booktabs} and, for the wide tables, \\usepackage{graphicx}.\n\n"
     )
-    return head + "\n".join(_table(table) for table in document.tables if table.rows)
+    tables = [_table(table) for table in document.tables if table.rows]
+    lists = [_list(section) for section in document.sections if section.lines]
+    return head + "\n".join([*tables, *lists])
+
+
+def _list(section: Section) -> str:
+    items = [rf"\item[{{{tex(name)}}}] {tex(text)}" for name, text in section.lines]
+    begin = [rf"\paragraph{{{tex(section.title)}}}", r"\begin{description}\small\raggedright"]
+    return "\n".join([*begin, *items, r"\end{description}", ""])
 
 
 def _table(table: Table) -> str:

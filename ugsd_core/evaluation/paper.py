@@ -37,11 +37,13 @@ class Paper:
     """The paper as far as it is known.
 
     Attributes:
-        claims: Figure, value and source, in words.
+        sources: What the names of the sources mean.
+        claims: Figure, value and name of the source, in words.
     """
 
     name: str
     setting: str
+    sources: str
     claims: tuple[tuple[str, str, str], ...]
     rows: tuple[PaperRow, ...]
 
@@ -58,8 +60,9 @@ def paper() -> Paper:
     sources = values["sources"]
     return Paper(
         values["paper"],
-        f"{values['setting']} (from {sources[values['setting_source']]})",
-        tuple((claim["figure"], claim["value"], sources[claim["source"]]) for claim in values["claims"]),
+        f"{values['setting']} ({values['setting_source']})",
+        " ".join(f"{name}: {meaning}." for name, meaning in sources.items()),
+        tuple((claim["figure"], claim["value"], claim["source"]) for claim in values["claims"]),
         tuple(
             PaperRow(row["table"], row["group"], row["language"], row["system"], dict(row["values"]))
             for row in values["rows"]

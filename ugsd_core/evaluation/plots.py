@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
 from ugsd_core.evaluation.document import Picture
 from ugsd_core.evaluation.scored import ScoredRun
+from ugsd_core.metrics import METRICS
 from ugsd_core.pictures import Line, line_chart
 
-__all__ = ["axis_ends", "file_part", "quality_metric", "run_pictures"]
+__all__ = ["axis_ends", "file_part", "quality_metric", "run_pictures", "scale_ends"]
 
 
 def quality_metric(run: ScoredRun, wanted: str = "") -> str:
@@ -29,11 +31,27 @@ def file_part(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "run"
 
 
-def axis_ends(values: Sequence[float], least: float = 4.0) -> tuple[float, float]:
-    """Ends of an axis that holds all values, with room and at least so long."""
+def axis_ends(values: Sequence[float], within: tuple[float, float] = (-math.inf, math.inf)) -> tuple[float, float]:
+    """Ends of an axis that holds all values and whose five parts are round numbers.
+
+    Args:
+        within: Ends of the scale, which the axis does not pass.
+    """
     low, high = min(values), max(values)
-    room = max(0.06 * (high - low), (least - (high - low)) / 2, 0.0)
-    return low - room, high + room
+    size = 10.0 ** math.floor(math.log10(max((high - low) / 5, 1e-9)))
+    for step in (size * factor for factor in (1.0, 2.0, 2.5, 4.0, 5.0, 10.0, 20.0)):
+        begin = math.floor(round(low / step, 6)) * step
+        if begin + 5 * step > within[1]:
+            begin = max(within[0], within[1] - 5 * step)
+        if begin <= low + 1e-9 and high <= begin + 5 * step + 1e-9:
+            return begin, begin + 5 * step
+    return low, high
+
+
+def scale_ends(metric: str) -> tuple[float, float]:
+    """Ends of a metric's scale, as its unit says them."""
+    low, dash, high = METRICS[metric].unit.partition("–")
+    return (float(low), float(high)) if dash else (0.0, math.inf)
 
 
 def run_pictures(run: ScoredRun) -> list[Picture]:
@@ -58,11 +76,22 @@ def run_pictures(run: ScoredRun) -> list[Picture]:
         spots = {s: x for s, x in places.items() if x is not None}
         if len(spots) < 2 or max(spots.values()) <= 0:
             continue
+        # Systems without a place are named too, so that a system has one colour in both pictures.
         lines = [
-            Line(s, ((x, found[s]["value"]),), bars=((found[s]["low"], found[s]["high"]),)) for s, x in spots.items()
+            Line(s, ((spots[s], figure["value"]),), bars=((figure["low"], figure["high"]),))
+            if s in spots
+            else Line(f"{s} (not on this axis)", ())
+            for s, figure in found.items()
         ]
         ends = [v for s in spots for v in (found[s]["value"], found[s]["low"], found[s]["high"]) if v is not None]
         title = f"{run.name}: {name} against {'tokens sent' if key == 'rho' else 'time'}, 95 % intervals"
-        svg = line_chart(title, label, name, lines, x_most=1.05 * max(spots.values()), y_span=axis_ends(ends))
+        svg = line_chart(
+            title,
+            label,
+            name,
+            lines,
+            x_most=axis_ends([0.0, *spots.values()])[1],
+            y_span=axis_ends(ends, scale_ends(name)),
+        )
         pictures.append(Picture(f"{name}-{key}-{file_part(run.name)}.svg", title, svg))
     return pictures

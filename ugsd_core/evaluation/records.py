@@ -47,11 +47,14 @@ class ClipLine:
         path: The audio, relative to the corpus folder where it lies in it; for people and the page.
         hypothesis: The caption; None if it failed.
         order: Which of the clip's systems this was, 0 for the first; systems are interleaved A-B-B-A.
-        counts: `CaptionResult.counts`, and ``sent`` and ``seen``: drafted tokens sent, caption tokens the verifier saw.
+        counts: `CaptionResult.counts`, and ``sent`` and ``seen``: drafted tokens sent, caption tokens the verifier saw;
+            ``lost``: 1 if the verifier was given up because deadlines were missed.
         ratios, clocks: As `CaptionResult` names them.
-        blocks: ``draft_ms``, ``network_ms``, ``queued_ms``, ``verify_ms``, ``merge_ms``: one entry a block that has it.
+        blocks: ``draft_ms``, ``network_ms``, ``queued_ms``, ``verify_ms``, ``merge_ms``: one entry a block that has it;
+            ``length``, ``escalated``, ``emotion``: one entry every block (drafted tokens; 1 or 0; 1 with an emotion
+            position).
         bytes: ``up``, ``down`` (payload), ``wire_up``, ``wire_down`` (with padding), ``code`` (acoustic code), and
-            ``waveform``: what stayed here.
+            ``waveform``: what stayed here. Handshakes are not counted (`docs/runs.md`).
         resources: ``edge_cpu_s``, ``verifier_cpu_s`` (processor seconds during the caption), ``edge_rss_mb``,
             ``verifier_rss_mb`` (after it), ``gpu_mb``; None where it could not be measured.
         wall_s: From the moment the recording was there to the caption's end, by the runner's clock.

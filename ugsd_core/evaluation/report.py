@@ -5,7 +5,8 @@ Everything is made from ``metrics.json``, ``timings.json`` and ``manifest.json``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ugsd_core.evaluation.columns import EMOTION, N_GRAMS, QUALITY, RESOURCES, TIME, Column, number, spread
 from ugsd_core.evaluation.document import Document, Section, Table
@@ -18,21 +19,29 @@ __all__ = ["build_report"]
 
 #: Metrics that the comparison tables show; all of them are in the CSV and JSON files.
 COMPARED = ("emotion_consistency", "emotion_f1", "paper_bleu1", "paper_bleu4", "meteor", "meteor_exact_zh", "rougeL")
+#: What the columns of those tables are called.
+TITLES = {name: column.title for column in (*QUALITY, *EMOTION) for name in column.figures}
 #: Baseline to how a heading calls it.
 BASES = {"edge": "edge-only", "cloud": "cloud-only", "ugsd": "ugsd"}
+OUTSIDE = (
+    "outside",
+    "Share of the run's time that went elsewhere than into captions: reading recordings, writing lines.",
+)
 #: Below this p a difference gets its marks.
 MARKS = ((0.01, "**"), (0.05, "*"))
 ABSENT = (
-    "Not reproduced here: the rows of the paper's tables were not within reach when this program was written, and none "
-    "is guessed. Rows put into ugsd_core/data/paper_tables.json appear in these tables."
+    "Not reproduced here: the paper's four tables are not available offline. Their rows were not within reach when "
+    "this program was written, and none is guessed. Rows put into ugsd_core/data/paper_tables.json appear in the "
+    "tables above."
 )
+SEE = "The paper's own rows are not reproduced here: see 'The paper's figures'."
 #: How our columns may differ from the paper's of the same name.
 DIFFERENCES = {
     "quality": (
         "BLEU-1 is sacreBLEU's first precision without a brevity penalty, BLEU-4 its score with one: the reading "
         "under which the paper's pairs of figures make sense. BLEU with the penalty in both stands under 'n-grams'.",
-        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used could "
-        "not be checked here.",
+        "METEOR is NLTK's, not the Java program's: the two differ by tens of points. Which of them the paper used "
+        "could not be checked here.",
         "n-gram scores hardly see the emotion: read them beside 'emotion right', never alone.",
     ),
     "time": (
@@ -53,21 +62,14 @@ def build_report(runs: Sequence[ScoredRun], title: str = "") -> Document:
     several = len(runs) > 1
     sections = [
         _overview(runs),
-        Section(
-            "Caption quality",
-            tables=_table(runs, "quality", "Caption quality, in the paper's columns", QUALITY, DIFFERENCES["quality"]),
-        ),
-        Section(
-            "Emotion, and what it cost",
-            tables=_table(runs, "emotion", "Emotion, and what it cost", EMOTION),
+        _section(runs, "quality", "Caption quality", "Caption quality, in the paper's columns", QUALITY),
+        replace(
+            _section(runs, "emotion", "Emotion, and what it cost", "Emotion, and what it cost", EMOTION),
             pictures=tuple(picture for run in runs for picture in run_pictures(run)),
         ),
-        Section("Time", tables=_table(runs, "time", "Time, in the paper's columns", TIME, DIFFERENCES["time"])),
-        Section(
-            "Resources",
-            tables=_table(runs, "resources", "Resources, in the paper's columns", RESOURCES, DIFFERENCES["resources"]),
-        ),
-        Section("n-grams", tables=_table(runs, "ngrams", "n-grams by the usual conventions", N_GRAMS)),
+        _section(runs, "time", "Time", "Time, in the paper's columns", TIME),
+        _section(runs, "resources", "Resources", "Resources, in the paper's columns", RESOURCES),
+        _section(runs, "ngrams", "n-grams", "n-grams by the usual conventions", N_GRAMS),
         _comparisons(runs),
         _claims(runs),
         _failures(runs),
@@ -84,9 +86,20 @@ def _labels(runs: Sequence[ScoredRun], run: ScoredRun, system: str) -> tuple[str
     return (run.name, system) if len(runs) > 1 else (system,)
 
 
-def _table(
-    runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[Column], notes: Iterable[str] = ()
-) -> tuple[Table, ...]:
+def _section(runs: Sequence[ScoredRun], name: str, title: str, caption: str, columns: Sequence[Column]) -> Section:
+    """A table and its notes, or a sentence where it would be empty."""
+    table = _table(runs, name, caption, columns)
+    if len(table.head) > table.texts + 1:
+        return Section(title, tables=(table,))
+    why = {
+        "quality": "No clip has a reference in the language of its captions, so that no text can be compared.",
+        "resources": "Nothing was measured.",
+        "time": "Nothing was measured.",
+    }
+    return Section(title, (why.get(name, "No system has a figure."),))
+
+
+def _table(runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[Column]) -> Table:
     """One row a run and system; columns in which no row has a figure are left out and named."""
     rows = [
         (*_labels(runs, run, system), str(run.metrics["systems"][system]["n"]), *(c.cell(run, system) for c in columns))
@@ -101,36 +114,50 @@ def _table(
             cells = [number(row.values.get(column.key), 3 if name == "time" else 1) for column in columns]
             rows.append((*((f"paper, table {row.table}",) if texts == 2 else ()), f"{row.system} (paper)", "", *cells))
         if not theirs:
-            ends.append(f"The paper's rows: {ABSENT}")
+            ends.append(SEE)
     head = (*(("run",) if texts == 2 else ()), "system", "n", *(column.title for column in columns))
     kept = [place for place in range(len(head)) if place <= texts or any(row[place] not in ("n/a", "") for row in rows)]
     empty = [head[place] for place in range(len(head)) if place not in kept]
     if empty:
-        ends.append(f"No figure for {', '.join(empty)} in any row.")
+        ends.append(f"No figure in any row: {'; '.join(empty)}.")
     cut = tuple(tuple(row[place] for place in kept) for row in rows)
     interval = "In brackets: 95 % interval." if name in ("quality", "emotion", "ngrams") else ""
-    told = tuple(filter(None, [interval, *notes, *ends]))
-    return (Table(name, title, tuple(head[place] for place in kept), cut, texts, told),)
+    told = tuple(filter(None, [interval, *DIFFERENCES.get(name, ()), *ends]))
+    return Table(name, title, tuple(head[place] for place in kept), cut, texts, told)
 
 
 def _short(column: Column, runs: Sequence[ScoredRun]) -> str:
-    """Where a metric has a meaning on fewer clips than were captioned."""
+    """Where a metric has a meaning on fewer clips than were captioned, but on some."""
     parts = []
     for run in runs:
         name = column.figure(run)
-        if name is None:
-            continue
+        counts: dict[str, list[str]] = {}
         for system, entry in run.metrics["systems"].items():
-            found = entry["metrics"].get(name)
-            if found is not None and found["n"] < entry["n"]:
-                label = " ".join(_labels(runs, run, system))
-                parts.append(f"{label} {found['n']} of {entry['n']}")
-    return f"over fewer clips: {', '.join(parts)}." if parts else ""
+            n = entry["metrics"][name]["n"] if name in entry["metrics"] else 0
+            if 0 < n < entry["n"]:
+                counts.setdefault(f"{n} of {entry['n']}", []).append(system)
+        parts += [f"{' '.join(_labels(runs, run, ', '.join(systems)))} {count}" for count, systems in counts.items()]
+    return f"over fewer clips: {'; '.join(parts)}." if parts else ""
+
+
+def _share(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.1f} %"
 
 
 def _overview(runs: Sequence[ScoredRun]) -> Section:
     """What was run."""
-    head = ("run", "corpus", "captions in", "clips", "failed", "systems", "captions a minute", "resampled", "draws")
+    head = (
+        "run",
+        "corpus",
+        "captions in",
+        "clips",
+        "failed",
+        "systems",
+        "captions/min",
+        "outside",
+        "resampled",
+        "draws",
+    )
     rows = []
     for run in runs:
         failed = sum(len(entry["failed"]) for entry in run.metrics["systems"].values())
@@ -142,7 +169,8 @@ def _overview(runs: Sequence[ScoredRun]) -> Section:
                 str(run.metrics["clips"]),
                 str(failed),
                 str(len(run.systems)),
-                number(run.timings["clips_per_minute"], 1),
+                number(run.timings["captions_per_minute"], 1),
+                _share(run.timings["outside_share"]),
                 run.metrics["resampled"],
                 str(run.metrics["draws"]),
             )
@@ -180,7 +208,8 @@ def _comparisons(runs: Sequence[ScoredRun]) -> Section | None:
     text = (
         "Difference of two systems on the clips that both captioned, with its 95 % interval, by paired bootstrap: in "
         "every draw of clips both are read, and the difference is kept. * p < .05, ** p < .01, two-sided, not "
-        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference gets a mark."
+        f"corrected for the {count} comparisons that were made: about one in twenty of those without any difference "
+        "gets a mark."
     )
     return Section("Systems against each other", (text,), tuple(tables))
 
@@ -209,12 +238,12 @@ def _against(runs: Sequence[ScoredRun], base: str) -> Table | None:
     for name in names:
         effects = [row["mde"] for key, row in found.items() if key[2] == name and row["mde"] is not None]
         if effects:
-            least.append(f"{name} {number(max(effects), 1)}")
+            least.append(f"{TITLES[name]} {number(max(effects), 1)}")
     notes = (
         "Smallest true difference that these clips show with probability .8 (the largest of the rows): "
         f"{', '.join(least) or 'n/a'}.",
     )
-    head = (*(("run",) if len(runs) > 1 else ()), "system", "n", *names)
+    head = (*(("run",) if len(runs) > 1 else ()), "system", "n", *(TITLES[name] for name in names))
     return Table(f"against-{base}", f"Less {BASES[base]}", head, tuple(rows), 2 if len(runs) > 1 else 1, notes)
 
 
@@ -230,8 +259,9 @@ def _claims(runs: Sequence[ScoredRun]) -> Section:
         ("figure", "the paper", "read in"),
         known.claims,
         3,
-        (known.name, known.setting),
+        (known.name, known.setting, known.sources),
     )
+    absent = () if known.rows else (ABSENT,)
     head = (
         "run",
         "system",
@@ -249,15 +279,13 @@ def _claims(runs: Sequence[ScoredRun]) -> Section:
         if system not in ("edge", "cloud")
     ]
     if not rows:
-        return Section("The paper's figures", tables=(claims,))
+        return Section("The paper's figures", absent, (claims,))
     note = (
         "Other models, other clips, other machines: these are the same quotients, not the same experiment. Time and "
         "OTPS: quotients of medians."
     )
-    return Section(
-        "The paper's figures",
-        tables=(claims, Table("claims", "The same quotients here", head, tuple(rows), 2, (note,))),
-    )
+    here = Table("claims", "The same quotients here", head, tuple(rows), 2, (note,))
+    return Section("The paper's figures", absent, (claims, here))
 
 
 def _claim_cells(run: ScoredRun, system: str) -> tuple[str, ...]:
@@ -324,4 +352,4 @@ def _definitions(runs: Sequence[ScoredRun]) -> Section:
             for name, figures in entry["metrics"].items():
                 signatures.setdefault(name, {})[figures["signature"]] = None
     said = [(f"signature of {name}", " — ".join(signatures[name])) for name in METRICS if name in signatures]
-    return Section("Definitions", lines=(("n", "Clips that a system captioned."), *shown, *said))
+    return Section("Definitions", lines=(("n", "Clips that a system captioned."), OUTSIDE, *shown, *said))

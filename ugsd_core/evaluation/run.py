@@ -12,35 +12,31 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from ugsd_core.corpora.clip import Corpus, CorpusClip
+from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.errors import AudioError, HandshakeRefused, OptionError, ProtocolError, VerifierUnavailable, WireError
-from ugsd_core.evaluation.clip_line import caption_line, emotion_share, failed_line, pooled_rho
+from ugsd_core.evaluation.clip_line import caption_line, connection_lost, emotion_share, failed_line, pooled_rho
 from ugsd_core.evaluation.folder import RunFolder
 from ugsd_core.evaluation.manifest import check_same, new_manifest, now
 from ugsd_core.evaluation.plan import CaptionSource, EvaluationPlan, Step, System
 from ugsd_core.evaluation.records import ClipLine, lines_of
 from ugsd_core.evaluation.session import Session
 from ugsd_core.evaluation.systems import systems_for
-from ugsd_core.messages import CaptionFinished, Event, VerifierLost
+from ugsd_core.messages import BlockUnverified, CaptionFinished, Event
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
 
-__all__ = ["RemembersBudgets", "chosen_clips", "evaluate", "preflight"]
+__all__ = ["RemembersBudgets", "chosen_clips", "evaluate"]
 
 #: A verifier that was lost gets so long before it is asked once more.
 RETRY_AFTER_S = 1.0
 #: Tokens of a caption that only warms up.
 WARM_UP_TOKENS = 8
-#: Problems of a kind that are told one by one.
-EXAMPLES = 3
 
 
 @runtime_checkable
@@ -77,31 +73,13 @@ def chosen_clips(plan: EvaluationPlan) -> tuple[CorpusClip, ...]:
     return tuple(clip for clip in usable if clip.id in chosen)
 
 
-def preflight(corpus: Corpus, language: str, limit: int | None = None) -> list[str]:
-    """What a person should know before a run, in sentences: how many clips can be used, and why others cannot."""
-    usable = corpus.usable(language)
-    drawn = f", of which {limit} will be drawn" if limit is not None and limit < len(usable) else ""
-    clips = f"{len(corpus.clips)} {'clip' if len(corpus.clips) == 1 else 'clips'}"
-    found = [f"{corpus.name}: {len(usable)} of {clips} can be captioned and scored in {language!r}{drawn}."]
-    labelled = sum(1 for clip in usable if not clip.references.get(language))
-    if labelled:
-        found.append(f"{labelled} of them have a label and no reference: only the emotion scores can judge them.")
-    kinds = Counter(problem.kind for problem in corpus.problems)
-    for kind, count in kinds.most_common():
-        messages = [problem.message for problem in corpus.problems if problem.kind == kind]
-        found += messages[:EXAMPLES]
-        if count > EXAMPLES:
-            found.append(f"… and {count - EXAMPLES} more like this ({kind.replace('_', ' ')}).")
-    return found
-
-
 def evaluate(
     plan: EvaluationPlan,
     source: CaptionSource,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     notes: Mapping[str, Any] | None = None,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Caption what is missing.
 
     Args:
@@ -153,7 +131,6 @@ class _Evaluation:
         self.manifest: dict[str, Any] = {}
         self.lines: dict[tuple[str, str], ClipLine] = {}
         self.session: Session | None = None
-        self.root = _common_folder(clips)
 
     @property
     def total(self) -> int:
@@ -178,7 +155,9 @@ class _Evaluation:
                 yield Step(done, self.total, left, line)
         except _Cancelled:
             return
-        if self.manifest["finished"] is None or done > before:
+        names = [entry["name"] for entry in self.manifest["systems"]]
+        whole = all((clip.id, name) in self.lines for name in names for clip in self.clips)
+        if whole and (done > before or self.manifest["finished"] is None):
             self.manifest["finished"] = now()
 
     def close(self) -> None:
@@ -223,18 +202,18 @@ class _Evaluation:
             return
         self._warm_up(missing)
         for system in missing:
-            if isinstance(self.source, RemembersBudgets):
-                self.source.recall(system, lines_of(self._in_order(), system.name))
+            self._recall(system)
         for index, clip in enumerate(self.clips):
             turn = systems if index % 2 == 0 else tuple(reversed(systems))
             wanted = [(n, s) for n, s in enumerate(turn, order) if (clip.id, s.name) not in self.lines]
             if wanted:
                 yield from self._clip(clip, wanted)
 
-    def _in_order(self) -> list[ClipLine]:
-        """Lines in the order of the clips, which is the order in which budgets saw them."""
-        place = {clip.id: index for index, clip in enumerate(self.clips)}
-        return sorted((line for line in self.lines.values() if line.id in place), key=lambda line: place[line.id])
+    def _recall(self, system: System) -> None:
+        """Let the source's budgets be where the lines leave them, which they see in the order of the clips."""
+        if isinstance(self.source, RemembersBudgets):
+            lines = (self.lines.get((clip.id, system.name)) for clip in self.clips)
+            self.source.recall(system, [line for line in lines if line is not None])
 
     def _with_rate(self, system: System) -> System:
         """A random gate with the rate of its system, which every clip is known of by now.
@@ -287,7 +266,9 @@ class _Evaluation:
             utterance = load_utterance(clip.path, first_30_s=True)
         except AudioError as error:
             for order, system in wanted:
-                yield self._keep(failed_line(clip, self.plan.language, system.name, order, str(error), self.root))
+                yield self._keep(
+                    failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
+                )
             return
         for order, system in wanted:
             yield self._keep(self._caption(clip, utterance, order, system))
@@ -298,7 +279,7 @@ class _Evaluation:
             events, wall_s, resources = self._events(f"{clip.id!r}", utterance, system)
         except ProtocolError as error:
             # The verifier is there and says that it can't do this one.
-            return failed_line(clip, self.plan.language, system.name, order, str(error), self.root)
+            return failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
         trace = self.folder.write_trace(system.name, clip.id, events) if self.plan.traces else None
         line = caption_line(
             clip,
@@ -309,7 +290,7 @@ class _Evaluation:
             resources=resources,
             trace=trace,
             timed=system.kind != "oracle",
-            folder=self.root,
+            folder=self.plan.corpus.folder,
         )
         # What an oracle spends is the verifier's work, whatever clock it falls on.
         self.session.captioned(line, wall_s if system.kind == "oracle" else line.clocks["total_s"])
@@ -318,7 +299,10 @@ class _Evaluation:
     def _events(
         self, what: str, utterance: Utterance, system: System
     ) -> tuple[list[Event], float, dict[str, float | None]]:
-        """A caption's stream, its wall time, and what it used; a verifier that is lost is tried once more.
+        """A caption's stream, its wall time, and what it used.
+
+        Where the verifier was lost, or a verdict came too late, the caption is written once more. A deadline that is
+        missed again is the system's own figure.
 
         Raises:
             VerifierUnavailable: If it was lost twice.
@@ -329,6 +313,7 @@ class _Evaluation:
             if attempt:
                 self._look()
                 time.sleep(RETRY_AFTER_S)
+                self._recall(system)
             try:
                 before = self.source.resources()
                 began = time.perf_counter()
@@ -341,8 +326,9 @@ class _Evaluation:
                     raise
                 lost = str(error)
                 continue
-            lost = next((event.reason for event in events if isinstance(event, VerifierLost)), None)
-            if lost is None:
+            lost = connection_lost(events)
+            late = any(isinstance(event, BlockUnverified) for event in events)
+            if lost is None and (attempt or not late):
                 return events, wall_s, _used(before, after)
         raise VerifierUnavailable(
             f"the verifier was lost at {what} by {system.name} ({lost}). Everything before is kept: see that it runs, "
@@ -377,13 +363,13 @@ class _Evaluation:
         self.folder.append(line)
         self.lines[line.key] = line
         if self.session is not None and self.session.due():
-            self._note()
+            self._note(sync=False)
         return line
 
-    def _note(self) -> None:
+    def _note(self, *, sync: bool = True) -> None:
         if self.session is not None:
             self.session.update()
-        self.folder.write_manifest(self.manifest)
+        self.folder.write_manifest(self.manifest, sync=sync)
 
 
 def _used(before: dict[str, float | None], after: dict[str, float | None]) -> dict[str, float | None]:
@@ -391,17 +377,6 @@ def _used(before: dict[str, float | None], after: dict[str, float | None]) -> di
     used = dict(after)
     for name in ("edge_cpu_s", "verifier_cpu_s"):
         early, late = before.get(name), after.get(name)
-        # A verifier that was started anew in between counts from its own beginning.
-        used[name] = None if early is None or late is None else max(0.0, late - early)
+        # A verifier that was started anew in between counts from its own beginning, and the two do not compare.
+        used[name] = None if early is None or late is None or late < early else late - early
     return used
-
-
-def _common_folder(clips: Sequence[CorpusClip]) -> Path | None:
-    """The deepest folder that holds the audio of all clips: what their paths are told relative to."""
-    import os
-
-    folders = {os.path.abspath(clip.path.parent) for clip in clips if clip.path is not None}
-    try:
-        return Path(os.path.commonpath(folders)) if folders else None
-    except ValueError:  # on several drives
-        return None

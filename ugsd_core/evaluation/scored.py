@@ -107,8 +107,8 @@ def load_runs(
     if twice:
         raise OptionError(f"{min(twice)} is named twice; name each run once")
     return [
-        load_run(path, name, draws=draws, seed=seed, progress=progress)
-        for path, name in zip(paths, _names(paths), strict=True)
+        load_run(folder, name, draws=draws, seed=seed, progress=progress)
+        for folder, name in zip(folders, _names(paths), strict=True)
     ]
 
 

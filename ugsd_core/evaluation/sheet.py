@@ -139,7 +139,9 @@ def system_figures(sheet: Sheet, system: str) -> dict[str, Any]:
     lines = [sheet.table[system][row] for row in rows]
     weights = sheet.drawn(rows)
     failed = [line for _, line in sorted(sheet.table[system].items()) if line.hypothesis is None]
-    trips = np.array([line.counts.get("escalations", 0) for line in lines], dtype=np.float64)
+    # Cloud-only drafts no block: it has no round trips of this kind, not none of them.
+    asked = [line.counts.get("escalations", 0) if line.counts.get("blocks") else np.nan for line in lines]
+    trips = np.array(asked, dtype=np.float64)
     return {
         "n": len(rows),
         "failed": [{"id": line.id, "error": line.error or "no caption"} for line in failed],

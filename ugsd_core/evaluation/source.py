@@ -92,8 +92,8 @@ class SystemSource:
         Raises:
             WireError: If the verifier can't be reached, or does not fit the edge.
         """
-        found: dict[str, Any] = {"edge": asdict(self.drafter.info), "verifier": None, "device": None} | self._facts
-        found["edge"] = asdict(self.drafter.info) | (self._facts.get("edge") or {})
+        found: dict[str, Any] = {"device": None} | self._facts
+        found |= {"edge": asdict(self.drafter.info) | (self._facts.get("edge") or {}), "verifier": None}
         if self._open_link is not None:
             with ExitStack() as stack:
                 info = self._link(stack).connect(self.drafter.info, {})

@@ -270,7 +270,7 @@ def definition_of(system: System) -> str:
     if known is not None:
         return known.definition
     settings = system.options.to_dict()
-    base = min(PRESETS, key=lambda name: len(_differing(settings, PRESETS[name])))
+    base = min(PRESETS, key=lambda name: _distance(_differing(settings, PRESETS[name])))
     differing = _differing(settings, PRESETS[base])
     text = ", ".join(f"{key} = {value}" for key, value in differing.items()) or "unchanged"
     matched = f"; it sends as much as {system.matched}" if system.matched else ""
@@ -281,3 +281,8 @@ def _differing(settings: dict[str, Any], other: DecodingOptions) -> dict[str, An
     """Settings that are not those of ``other``; language and seed are the plan's."""
     theirs = other.to_dict()
     return {key: value for key, value in settings.items() if key not in ("language", "seed") and theirs[key] != value}
+
+
+def _distance(differing: dict[str, Any]) -> int:
+    """How far settings are from a preset: who decides and how it is judged count for more than any figure."""
+    return len(differing) + 3 * len({"mode", "gate", "acceptance"} & set(differing))

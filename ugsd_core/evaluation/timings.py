@@ -29,16 +29,35 @@ RESOURCE_DEFINITIONS: dict[str, str] = {
 def timing_figures(lines: Sequence[ClipLine], systems: Sequence[str], manifest: dict[str, Any]) -> dict[str, Any]:
     """What ``timings.json`` holds, for captions that came to an end."""
     done = [line for line in lines if line.hypothesis is not None]
-    spent_s = sum(line.wall_s or 0.0 for line in done)
-    inside_s = sum(line.clocks.get("total_s") or 0.0 for line in done)
     return {
         "captions": len(done),
-        "captioning_s": spent_s,
-        "clips_per_minute": ratio(60.0 * len(done), spent_s),
-        "outside_share": None if not spent_s else max(0.0, 1.0 - inside_s / spent_s),
+        **_throughput(done, len(systems), manifest),
         "device": manifest.get("device"),
+        "machine": manifest.get("machine"),
         "warm_up": manifest.get("warm_up"),
         "systems": {system: _system(lines_of(done, system)) for system in systems},
+    }
+
+
+def _throughput(lines: Sequence[ClipLine], systems: int, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Captions and clips a minute, and the share of the time that went elsewhere than into captions.
+
+    From the sessions of the manifest, in which each process says how long it was at work; without them from the
+    captions' own seconds, which leave out the time between captions.
+    """
+    sessions = [one for one in manifest.get("sessions", []) if one.get("wall_s") and one.get("captions")]
+    if sessions:
+        wall_s, captions = sum(one["wall_s"] for one in sessions), sum(one["captions"] for one in sessions)
+        inside_s = sum(one.get("captions_s") or 0.0 for one in sessions)
+        a_minute, outside = 60.0 * captions / wall_s, max(0.0, 1.0 - inside_s / wall_s)
+    else:
+        timed = [line.wall_s for line in lines if line.wall_s]
+        a_minute, outside = ratio(60.0 * len(timed), sum(timed)), None
+    return {
+        "captions_per_minute": a_minute,
+        "clips_per_minute": None if a_minute is None or not systems else a_minute / systems,
+        "outside_share": outside,
+        "sessions": len(sessions),
     }
 
 
@@ -55,7 +74,7 @@ def _system(lines: Sequence[ClipLine]) -> dict[str, Any]:
             "verifier_rss_mb": _most(lines, "verifier_rss_mb"),
             "gpu_mb": _most(lines, "gpu_mb"),
         },
-        "clips_per_minute": ratio(60.0 * len(lines), spent_s),
+        "captions_per_minute": ratio(60.0 * len(lines), spent_s),
     }
 
 

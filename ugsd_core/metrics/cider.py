@@ -25,6 +25,8 @@ __all__ = ["SIGMA", "cider_d"]
 SIGMA = 6.0
 
 Gram = tuple[str, ...]
+#: How often each n-gram is there, and the number of tokens.
+_Counted = tuple[Counter[Gram], int]
 #: An n-gram's weighted count by order (index n − 1), the vector's norm of each order, and the number of tokens.
 _Vector = tuple[list[dict[Gram, float]], list[float], int]
 
@@ -32,24 +34,24 @@ _Vector = tuple[list[dict[Gram, float]], list[float], int]
 def cider_d(pairs: Sequence[CaptionPair], language: str) -> MetricScore:
     """Mean CIDEr-D, 0…10; None where fewer than two clips have a reference."""
     texts = clean_pairs(pairs)
-    tokens = [
-        (bleu_tokens(hypothesis, language), [bleu_tokens(r, language) for r in references])
+    counted = [
+        (_counted(hypothesis, language), [_counted(reference, language) for reference in references])
         for hypothesis, references in texts
     ]
-    with_reference = sum(bool(references) for _, references in tokens)
+    with_reference = sum(bool(references) for _, references in counted)
     frequency: Counter[Gram] = Counter()
-    for _, references in tokens:
-        frequency.update({gram for reference in references for gram in ngrams(reference)})
+    for _, references in counted:
+        frequency.update({gram for grams, _ in references for gram in grams})
     logs = math.log(with_reference) if with_reference else 0.0
     weights = {gram: logs - math.log(count) for gram, count in frequency.items()}
 
-    def score(hypothesis: Sequence[str], references: Sequence[Sequence[str]]) -> float | None:
+    def score(hypothesis: _Counted, references: Sequence[_Counted]) -> float | None:
         if not references or with_reference < 2:
             return None
         ours = _vector(hypothesis, weights, logs)
         return 10 * sum(_likeness(ours, _vector(r, weights, logs)) for r in references) / len(references)
 
-    per_clip = tuple(score(hypothesis, references) for hypothesis, references in tokens)
+    per_clip = tuple(score(hypothesis, references) for hypothesis, references in counted)
     signature = (
         f"cider-d|n:1-{ORDER}|sigma:{SIGMA:g}|scale:10|idf:evaluated references ({with_reference} clips)|case:lc"
         f"|tok:{token_name(language)}|nrefs:{reference_count(texts)}|refs:mean"
@@ -61,12 +63,18 @@ def cider_d(pairs: Sequence[CaptionPair], language: str) -> MetricScore:
     return mean_score("cider_d", per_clip, signature)
 
 
-def _vector(tokens: Sequence[str], weights: dict[Gram, float], unseen: float) -> _Vector:
+def _counted(text: str, language: str) -> _Counted:
+    tokens = bleu_tokens(text, language)
+    return ngrams(tokens), len(tokens)
+
+
+def _vector(counted: _Counted, weights: dict[Gram, float], unseen: float) -> _Vector:
     """What no reference has weighs most."""
+    grams, length = counted
     orders: list[dict[Gram, float]] = [{} for _ in range(ORDER)]
-    for gram, count in ngrams(tokens).items():
+    for gram, count in grams.items():
         orders[len(gram) - 1][gram] = count * weights.get(gram, unseen)
-    return orders, [math.sqrt(sum(value**2 for value in order.values())) for order in orders], len(tokens)
+    return orders, [math.sqrt(sum(value**2 for value in order.values())) for order in orders], length
 
 
 def _likeness(ours: _Vector, theirs: _Vector) -> float:

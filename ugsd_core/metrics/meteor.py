@@ -2,7 +2,8 @@
 
 NLTK's METEOR (Banerjee and Lavie 2005 with the weights of Agarwal and Lavie 2008) matches words exactly, then by Porter
 stem, then as WordNet synonyms. It is not the METEOR 1.5 of the Java tool, which has paraphrases and function words:
-the two differ by many points and must not stand in one table.
+the two differ by many points and must not stand in one table. NLTK looks for synonyms of what the stemmer left of a
+word ("happi"), so that it finds fewer of them than one would think; we keep to it.
 
 Several references: the best one counts. An empty caption scores 0; a clip without references is left out.
 """
@@ -10,12 +11,11 @@ Several references: the best one counts. An empty caption scores 0; a clip witho
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ugsd_core.metrics.pairs import clean_pairs, library, reference_count
 from ugsd_core.metrics.score import CaptionPair, MetricScore, mean_score
-from ugsd_core.metrics.text import characters, nltk_words
+from ugsd_core.metrics.text import PorterStems, characters, nltk_words
 
 if TYPE_CHECKING:
     from ugsd_core.metrics.synonyms import Synset
@@ -25,15 +25,6 @@ __all__ = ["ALPHA", "BETA", "GAMMA", "meteor", "meteor_exact_zh"]
 #: NLTK's own defaults: weight of precision against recall, exponent and weight of the penalty for disorder.
 ALPHA, BETA, GAMMA = 0.9, 3.0, 0.5
 _WEIGHTS = f"alpha:{ALPHA}|beta:{BETA}|gamma:{GAMMA}"
-
-
-class _Stems:
-    """Porter stems, each found once."""
-
-    def __init__(self) -> None:
-        from nltk.stem.porter import PorterStemmer
-
-        self.stem = lru_cache(maxsize=65536)(PorterStemmer().stem)
 
 
 class _SameWord:
@@ -51,7 +42,7 @@ def meteor(pairs: Sequence[CaptionPair], language: str = "en") -> MetricScore:
     from ugsd_core.metrics.synonyms import WORDNET_VERSION, Thesaurus
 
     texts = clean_pairs(pairs)
-    stems, thesaurus = _Stems(), Thesaurus.load()
+    stems, thesaurus = PorterStems(), Thesaurus.load()
     per_clip = tuple(
         _best([nltk_words(r) for r in references], nltk_words(hypothesis), stems, thesaurus)
         for hypothesis, references in texts

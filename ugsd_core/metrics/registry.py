@@ -32,6 +32,7 @@ class Metric:
         source: Module and function that score, ``module:function``.
         packages: Import names of what it needs beyond a plain install of the engine.
         extra: The optional part of the project that brings them; empty if none is needed.
+        needs: What there has to be for a value.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     source: str
     packages: tuple[str, ...] = ()
     extra: str = ""
+    needs: str = "clips with a reference"
 
     @property
     def optional(self) -> bool:
@@ -54,7 +56,8 @@ class Metric:
         lacking = [package for package in self.packages if find_spec(package) is None]
         if not lacking:
             return None
-        return f"{self.name} needs {' and '.join(lacking)}: pip install -c constraints.txt -e '.[{self.extra}]'"
+        part = f".[{self.extra}]" if self.extra else "."
+        return f"{self.name} needs {' and '.join(lacking)}: pip install -c constraints.txt -e '{part}'"
 
     def score(self, pairs: Sequence[CaptionPair], language: str) -> MetricScore:
         """Score captions.
@@ -83,7 +86,6 @@ _ALL = (
         "sacreBLEU's first precision, without a penalty for short captions.",
         "sacre_bleu:paper_bleu1",
         ("sacrebleu",),
-        "eval",
     ),
     Metric(
         "paper_bleu4",
@@ -94,7 +96,6 @@ _ALL = (
         "shorter than the references.",
         "sacre_bleu:paper_bleu4",
         ("sacrebleu",),
-        "eval",
     ),
     Metric(
         "bleu1",
@@ -105,7 +106,6 @@ _ALL = (
         "reference, times the brevity penalty, over all captions together.",
         "coco_bleu:bleu1",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "bleu4",
@@ -116,7 +116,6 @@ _ALL = (
         "penalty, over all captions together.",
         "coco_bleu:bleu4",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "bleu_bp",
@@ -126,7 +125,6 @@ _ALL = (
         "Brevity penalty in bleu1 and bleu4: 1 if the captions are at least as long as the references.",
         "coco_bleu:bleu_bp",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "length_ratio",
@@ -136,7 +134,6 @@ _ALL = (
         "Words (Chinese: characters) of all captions over those of the references nearest in length.",
         "coco_bleu:length_ratio",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "meteor",
@@ -147,7 +144,6 @@ _ALL = (
         "for matches out of order; mean over clips.",
         "meteor:meteor",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "meteor_exact_zh",
@@ -158,7 +154,6 @@ _ALL = (
         "mean over clips.",
         "meteor:meteor_exact_zh",
         ("nltk",),
-        "eval",
     ),
     Metric(
         "rougeL",
@@ -169,7 +164,6 @@ _ALL = (
         "clips.",
         "rouge:rouge_l",
         ("rouge_score",),
-        "eval",
     ),
     Metric(
         "rougeL_unstemmed",
@@ -179,7 +173,6 @@ _ALL = (
         "F1 of the longest common subsequence of words as they stand, not of their stems; mean over clips.",
         "rouge:rouge_l_unstemmed",
         ("rouge_score",),
-        "eval",
     ),
     Metric(
         "cider_d",
@@ -189,7 +182,8 @@ _ALL = (
         "Likeness of the word sequences of caption and references, rare ones weighing more; mean over clips.",
         "cider:cider_d",
         ("nltk",),
-        "eval",
+        "",
+        needs="≥ 2 clips with a reference",
     ),
     Metric(
         "emotion_f1",
@@ -199,6 +193,7 @@ _ALL = (
         "F1 of the emotions that the caption names against those that its references name; mean over clips whose "
         "references name any.",
         "emotions:emotion_f1",
+        needs="clips whose references name an emotion",
     ),
     Metric(
         "emotion_coverage",
@@ -207,6 +202,7 @@ _ALL = (
         "higher",
         "Share of the references' emotions that the caption names; mean over clips whose references name any.",
         "emotions:emotion_coverage",
+        needs="clips whose references name an emotion",
     ),
     Metric(
         "emotion_consistency",
@@ -215,6 +211,7 @@ _ALL = (
         "higher",
         "Share of clips whose caption names the emotion of the corpus' own label first; over clips that have a label.",
         "emotions:emotion_consistency",
+        needs="clips with an emotion label",
     ),
     Metric(
         "length",
@@ -223,6 +220,7 @@ _ALL = (
         "none",
         "Words (Chinese: characters) of a caption without punctuation, mean over clips.",
         "lengths:length",
+        needs="clips",
     ),
     Metric(
         "reference_length",

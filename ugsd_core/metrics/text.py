@@ -18,7 +18,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["bleu_tokens", "characters", "clean", "nltk_words", "plain_words", "token_name"]
+__all__ = ["PorterStems", "bleu_tokens", "characters", "clean", "nltk_words", "plain_words", "token_name"]
 
 #: What models write around a caption: ``<|im_end|>`` and its kind, and the marks of older vocabularies.
 _SPECIAL = re.compile(r"<\|[^<>|\s]{1,40}\|>|</?s>|<(?:pad|eos|bos|unk)>", re.IGNORECASE)
@@ -28,6 +28,15 @@ _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 def clean(text: str) -> str:
     """A text without special tokens and without white space at its ends."""
     return _SPECIAL.sub(" ", text).strip()
+
+
+class PorterStems:
+    """NLTK's Porter stemmer, which METEOR and ROUGE both use; each word is stemmed once."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self.stem = lru_cache(maxsize=65536)(PorterStemmer().stem)
 
 
 @lru_cache(maxsize=1)

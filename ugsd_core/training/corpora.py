@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import SAMPLE_RATE_HZ
+from ugsd_core.corpora.tables import Row, read_table
 from ugsd_core.errors import OptionError
 
 __all__ = ["TRAINING_CORPORA", "Clip", "read_audio", "read_corpora", "read_corpus"]
+
+_COLUMNS = "id path speaker sex emotion intensity transcript split"
 
 # A corpus absent from this table cannot be trained on: evaluation-only material never gets in by accident.
 # Each maps the corpus's own label to ours; a label that is missing here drops the clip.
@@ -78,7 +80,8 @@ def read_corpus(folder: Path) -> list[Clip]:
     """The clips of one corpus folder, in manifest order.
 
     Raises:
-        OptionError: If the folder has no manifest, or is not a corpus that may be trained on.
+        OptionError: If the folder has no manifest, a row of it cannot be read, or it is not a corpus that may be
+            trained on.
     """
     name = folder.name
     if name not in TRAINING_CORPORA:
@@ -88,11 +91,13 @@ def read_corpus(folder: Path) -> list[Clip]:
     if not manifest.is_file():
         raise OptionError(f"{manifest} does not exist; point --data at the folder that holds {name}/manifest.csv")
     labels = TRAINING_CORPORA[name]
-    with manifest.open(encoding="utf-8", newline="") as lines:
-        return [_clip(folder, row, labels) for row in csv.DictReader(lines) if row["emotion"] in labels]
+    table = read_table(manifest, _COLUMNS.split(), _COLUMNS)
+    if table.problems:  # an evaluation can do without a row; a training set is whole or it is not the one described
+        raise OptionError(f"{table.problems[0].message} Copy the manifest of {name} again.")
+    return [_clip(folder, row, labels) for row in table.rows if row["emotion"] in labels]
 
 
-def _clip(folder: Path, row: dict[str, str], labels: dict[str, str]) -> Clip:
+def _clip(folder: Path, row: Row, labels: dict[str, str]) -> Clip:
     return Clip(
         id=row["id"],
         corpus=folder.name,

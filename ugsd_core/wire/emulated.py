@@ -36,7 +36,8 @@ from ugsd_core.errors import OptionError, VerifierUnavailable
 
 __all__ = ["CONDITIONS", "Conditions", "EmulatedLink"]
 
-_CHUNK_BYTES = 4096
+_CHUNK_BYTES = 4096  # what arrives at once on a link with a rate
+_FREE_CHUNK_BYTES = 1 << 16
 _LEAST_BUFFER_BYTES = 1 << 18
 _FREE_BUFFER_BYTES = 1 << 23  # of a direction without a rate
 _START_TIMEOUT_S = 5.0
@@ -167,15 +168,15 @@ class EmulatedLink:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        connections: set[asyncio.Task[None]] = set()
+        connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.ensure_future(self._relay(reader, writer))
-            connections.add(task)
-            task.add_done_callback(connections.discard)
+            connections[task] = writer
+            task.add_done_callback(connections.pop)
 
         try:
-            server = await asyncio.start_server(accepted, "127.0.0.1", 0, limit=_CHUNK_BYTES)
+            server = await asyncio.start_server(accepted, "127.0.0.1", 0, limit=_FREE_CHUNK_BYTES)
         except OSError as error:
             self._error = error
             self._ready.set()
@@ -183,10 +184,13 @@ class EmulatedLink:
         self._listening_port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
+        await asyncio.sleep(0.01)  # accepts who is knocking: not every system turns them away when listening ends
         server.close()
-        for task in list(connections):
+        standing = dict(connections)
+        for task, writer in standing.items():
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+            writer.transport.abort()  # a task that had not begun does not get to its own end
+        await asyncio.gather(*standing, return_exceptions=True)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of an edge, until both directions have ended or one broke."""
@@ -195,7 +199,7 @@ class EmulatedLink:
         try:
             await asyncio.sleep(self.conditions.rtt_ms / 1000)  # TCP's handshake
             far_reader, far_writer = await asyncio.open_connection(
-                self._host, self._port, ssl=context, limit=_CHUNK_BYTES
+                self._host, self._port, ssl=context, limit=_FREE_CHUNK_BYTES
             )
             writers.append(far_writer)
             half_s = self.conditions.rtt_ms / 2000
@@ -255,8 +259,9 @@ class _Pipe:
         """Take bytes in, and say when each arrives."""
         loop = asyncio.get_running_loop()
         left_at = loop.time()
+        size = _FREE_CHUNK_BYTES if self._bytes_per_s is None else _CHUNK_BYTES
         while True:
-            chunk = await self._source.read(_CHUNK_BYTES)
+            chunk = await self._source.read(size)
             left_at = max(left_at, loop.time())
             if self._bytes_per_s is not None:
                 left_at += len(chunk) / self._bytes_per_s

@@ -146,6 +146,10 @@ class _Row:
         return self.start_ms + sum(length for _, length in self.parts)
 
 
+#: A line that would read "0 ms" is left out: a code that was made before, a verifier in the same process.
+_NOTHING_MS = 0.5
+
+
 @dataclass(slots=True)
 class Timeline:
     """Folds events into the lines of the waterfall; times come from the events alone."""
@@ -161,12 +165,13 @@ class Timeline:
         match event:
             case CaptionStarted():
                 self._cloud = event.mode == "cloud"
-            case FeaturesReady(extract_ms=took):
+            case FeaturesReady(extract_ms=took) if took >= _NOTHING_MS:
                 self.rows.append(_Row("code", end_ms - took, [("read", took)]))
-            case VerifierReady(connect_ms=took):
+            case VerifierReady(connect_ms=took) if took >= _NOTHING_MS:
                 self.rows.append(_Row("link", end_ms - took, [("network", took)]))
             case PrefillDone(prefill_ms=took):
-                self.rows.append(_Row("read", end_ms - took, [("read", took)]))
+                if took >= _NOTHING_MS:
+                    self.rows.append(_Row("read", end_ms - took, [("read", took)]))
                 if self._cloud:  # no blocks: one line for all that the verifier writes
                     self._written = _Row("write", end_ms, [("verify", 0.0)])
                     self.rows.append(self._written)

@@ -271,7 +271,7 @@ def bytes_plot(result: CaptionResult, locale: Locale) -> Figure:
             hovertemplate="%{y}: %{x:,} B<extra></extra>", color=color, shape=shape,
         )  # fmt: skip
     sizes = [max(size, 1) for _, size, _, _ in rows]
-    room = 0.25 * max(1.0, np.log10(max(sizes) / min(sizes)))  # for the figures behind the bars
+    room = 0.45 * max(1.0, np.log10(max(sizes) / min(sizes)))  # for the figures behind the bars, on a phone too
     figure.update_xaxes(type="log", dtick=1, range=[np.log10(min(sizes)) - 0.5, np.log10(max(sizes)) + room])
     figure.update_yaxes(autorange="reversed", automargin=True)
     return figure

@@ -1,10 +1,10 @@
 """The caption as it is decided: a chip a token, its colour the draft's entropy, its shape the state.
 
-`StripBuilder` folds events into one JSON value, `token_strip` is the component that shows it; the drawing itself is
-``assets/web/token_strip.js``. A token stays where it was drafted: what the verifier refused is struck through and its
-correction follows. Chips are addressed by block and position, never by text, and each carries everything the inspector
-shows. The value holds figures and texts of the run, and the gate's reasons in every language of the page; sentences are
-put together where they are drawn.
+`StripBuilder` folds events into one value of plain JSON; `ui.components.strip_wire` has the component that shows it,
+and ``assets/web/token_strip.js`` draws. A token stays where it was drafted: what the verifier refused is struck through
+and its correction follows. Chips are addressed by block and position, never by text, and each carries everything the
+inspector shows. The value holds figures and texts of the run, and the gate's reasons in every language of the page;
+sentences are put together where they are drawn.
 
 `frames` cuts a run into what each of its events changed, so that a replay is drawn from the same values as the live
 run and ends with the same chips.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ugsd_core.gate import own_tau
 from ugsd_core.messages import (
@@ -32,14 +32,10 @@ from ugsd_core.messages import (
     TokenDecided,
     TokenDrafted,
 )
-from ui.assets import web_asset
 from ui.engine_words import told
-from ui.language import LOCALES, words
+from ui.language import LOCALES
 
-if TYPE_CHECKING:
-    import gradio as gr
-
-__all__ = ["STATES", "StripBuilder", "empty_strip", "frames", "strip_state", "token_strip"]
+__all__ = ["STATES", "StripBuilder", "empty_strip", "frames", "strip_state"]
 
 #: What a chip can be, in the legend's order. Words and meanings: ``state.…`` in `ui.language`.
 STATES: tuple[str, ...] = (
@@ -156,7 +152,7 @@ class StripBuilder:
         chip.verifier_top, chip.decided_s = event.top, event.t_s
 
     def state(self) -> dict[str, Any]:
-        """The component's value: plain JSON, complete in itself. Its tokens and blocks must not be changed.
+        """What is shown: plain JSON, complete in itself. Its tokens and blocks must not be changed.
 
         ``frames`` is for whoever wants the run to be replayed, ``at`` the frame that is shown first, and ``pin`` the
         key of a token that the inspector shows at once.
@@ -186,7 +182,7 @@ class StripBuilder:
         }
 
 
-_NO_TIMES: dict[str, Any] = dict.fromkeys(("draft", "network", "queued", "verify", "merge"))
+_NO_TIMES: dict[str, Any] = dict.fromkeys(("draft", "network", "queued", "verify", "merge", "changed"))
 
 
 def _block(event: BlockKept | BlockEscalated) -> dict[str, Any]:
@@ -247,7 +243,7 @@ def _show(chip: _Chip, scale: float) -> dict[str, Any]:
 
 
 def strip_state(events: Iterable[Event], run: str = "") -> dict[str, Any]:
-    """The component's value after these events."""
+    """What is shown after these events."""
     builder = StripBuilder(run)
     for event in events:
         builder.feed(event)
@@ -282,31 +278,6 @@ def frames(events: Sequence[Event]) -> list[dict[str, Any]]:
 def empty_strip() -> dict[str, Any]:
     """The value before anything was captioned."""
     return StripBuilder().state()
-
-
-def token_strip(scope: str, **settings: Any) -> gr.HTML:
-    """The component. Its value is what `strip_state` gives; every later value is drawn over the one before.
-
-    Args:
-        scope: Names the strip on its page; the inspector of the same name shows its tokens.
-    """
-    import gradio as gr
-
-    return gr.HTML(
-        value=settings.pop("value", None) or empty_strip(),
-        # The markup does not depend on the value, so that Gradio leaves it alone and the script draws into it.
-        html_template=(
-            '<div class="strip" role="list"></div><p class="strip-hint"></p>'
-            '<div class="replay" role="group" hidden></div><p class="strip-note"></p>'
-            '<div class="legend"></div><div class="what-if" hidden></div>'
-        ),
-        js_on_load=web_asset("words.js") + web_asset("token_strip.js"),
-        apply_default_css=False,
-        words=words("state.", "strip.", "why.", "whatif.", "replay.", "event."),
-        states=list(STATES),
-        scope=scope,
-        **settings,
-    )
 
 
 def _tau_and_scale(options: dict[str, Any]) -> tuple[float | None, float]:
