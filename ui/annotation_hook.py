@@ -46,8 +46,13 @@ def send_to_annotation(line: ClipLine, run: OpenRun) -> bool:
         "run": run.name,
     }
     try:
-        with (run.folder / QUEUE_FILE).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+        with (run.folder / QUEUE_FILE).open("ab+") as file:
+            file.seek(0, 2)
+            begins = b""
+            if file.tell():
+                file.seek(-1, 2)
+                begins = b"" if file.read(1) == b"\n" else b"\n"  # a line that a kill cut off stays alone
+            file.write(begins + json.dumps(item, ensure_ascii=False).encode() + b"\n")
     except OSError as error:
         raise OptionError(f"nothing can be written into the run {run.name}: {error.strerror or error}") from error
     return True

@@ -11,7 +11,7 @@ from ui.assets import web_asset
 from ui.components.evaluation_plots import RUN_PLOTS
 from ui.components.run_table import clip_player, run_table
 from ui.evaluation_compare import CompareCard
-from ui.evaluation_parts import QUIET, Services, Values, html_part, said_part, small_button
+from ui.evaluation_parts import QUIET, Services, Values, html_part, said_part, show_tab, small_button
 from ui.evaluation_runs import RunCards
 from ui.evaluation_start import POLL_S, StartCards, job_html, place_choices, system_choices, systems_means
 from ui.language import LOCALE_NAMES, Locale, label, words
@@ -29,12 +29,11 @@ _DRAWN = """(locale) => new Promise((go) => setTimeout(() => {
 _SYSTEMS = ["edge", "cloud", "ugsd", "paper"]
 
 
-def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> EvaluateTab:
+def build_evaluate_tab(services: Services, locale: gr.Radio) -> EvaluateTab:
     """Put the tab's cards into the open Blocks and wire them up; `EvaluateTab.wire_page` is for whoever has the tabs.
 
     Args:
         locale: The switch of the page's language.
-        tabs: The page's; a row can be looked at in another.
     """
     with gr.Row(elem_id="evaluate-grid", equal_height=False):
         with gr.Column(elem_id="evaluate-side", elem_classes="stack", min_width=0):
@@ -62,7 +61,7 @@ def build_evaluate_tab(services: Services, locale: gr.Radio, tabs: gr.Tabs) -> E
     tab = EvaluateTab(
         services,
         locale,
-        RunCards(services, locale, tabs, **runs),
+        RunCards(services, locale, goes=gr.State(0), **runs),
         StartCards(services, locale, **start),
         CompareCard(services, locale, **compare),
     )
@@ -236,16 +235,18 @@ class EvaluateTab:
         self.locale.change(self.turned, turns, turns, **QUIET)
         turns.change(self.translated, self.locale, self.outputs, **QUIET)
 
-    def wire_page(self, page: gr.Blocks, tabs: gr.Tabs, tab: gr.Tab) -> None:
+    def wire_page(self, page: gr.Blocks, tab: gr.Tab) -> None:
         """Connect the tab to the page: it fills itself when it is opened, and opens itself for a link to a run."""
 
-        def landed(request: gr.Request) -> Any:
+        def landed(request: gr.Request) -> str:
             name = request.query_params.get("run", "")
             if name:
                 self.runs.look_at(request.session_hash or "", name)
-            return gr.Tabs(selected=tab.id) if name else gr.skip()
+            return name
 
-        page.load(landed, None, tabs, **QUIET, queue=False)
+        link = gr.State("")
+        page.load(landed, None, link, **QUIET)
+        link.change(None, None, None, js=show_tab("evaluate"), **QUIET)
         tab.select(self.opened, self.locale, self.outputs, js=_DRAWN, **QUIET, concurrency_limit=4)
 
     # What happens

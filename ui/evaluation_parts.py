@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ui.shelf import Shelf
     from ui.visits import Visits
 
-__all__ = ["QUIET", "Services", "Values", "html_part", "in_thread", "said_part", "small_button", "titled"]
+__all__ = ["QUIET", "Services", "Values", "html_part", "in_thread", "said_part", "show_tab", "small_button", "titled"]
 
 #: Values of components, by component; those that are not named stay as they are.
 Values = dict[Any, Any]
@@ -69,6 +69,15 @@ def said_part(elem_id: str) -> gr.HTML:
 def small_button(key: str, elem_id: str, **settings: Any) -> gr.Button:
     """A button with a name of the tables."""
     return gr.Button(label(key), size="sm", elem_id=elem_id, min_width=0, **settings)
+
+
+def show_tab(name: str) -> str:
+    """A script that opens one of the page's tabs.
+
+    An event with the tabs among its outputs would do it too, and would have Gradio go through all that is inside them
+    with every later update.
+    """
+    return f"() => {{ document.querySelector('#tab-{name}-button').click(); }}"
 
 
 def titled(title: str, inside: str, *, plain: bool = False) -> str:

@@ -16,7 +16,7 @@ from ugsd_core.errors import TraceError, UgsdError
 from ui.annotation_hook import queued, send_to_annotation
 from ui.components.evaluation_plots import run_plot
 from ui.components.run_table import empty_table, player_value, table_value
-from ui.evaluation_parts import QUIET, Services, Values, in_thread, titled
+from ui.evaluation_parts import QUIET, Services, Values, in_thread, show_tab, titled
 from ui.evaluation_state import EvaluationVisit, Said
 from ui.evaluation_view import about_run, corpus_table, metric_name, paired_table, system_name
 from ui.language import Locale, say
@@ -34,7 +34,7 @@ class RunCards:
 
     services: Services
     locale: gr.Radio
-    tabs: gr.Tabs
+    goes: gr.State
     choice: gr.Dropdown
     bring: gr.UploadButton
     score: gr.Button
@@ -89,9 +89,12 @@ class RunCards:
         self.score.click(then(self.scored), [self.score, self.locale], shown, trigger_mode="once", **heavy)
         self.pack.click(self.packed, self.locale, [self.said, self.downloads["zip"]], trigger_mode="once", **heavy)
         quick = QUIET | {"queue": False}
+        self.goes.change(None, None, None, js=show_tab("inspect"), **QUIET)
         self.table.ask(self.asked, None, self.table, **quick)
         self.views.seen(self.viewed, self.locale, self._plot_parts, **heavy)
-        self.table.act(self.acted, self.locale, [self.player, self.table, self.row_said, self.tabs], **quick)
+        self.table.act(
+            self.acted, [self.locale, self.goes], [self.player, self.table, self.row_said, self.goes], **quick
+        )
         gr.on(
             [self.metric.input, self.system.input], self.replotted,
             [self.metric, self.system, self.locale], self._plot_parts,
@@ -170,7 +173,7 @@ class RunCards:
         asked = values.get("asked")
         return self._rows(session, asked if isinstance(asked, int) else 0)
 
-    def acted(self, locale: Locale, event: gr.EventData, request: gr.Request) -> Values:
+    def acted(self, locale: Locale, goes: int, event: gr.EventData, request: gr.Request) -> Values:
         """A row is to be heard, inspected, or sent to annotation."""
         session = request.session_hash or ""
         values = event._data if isinstance(event._data, dict) else {}
@@ -181,7 +184,7 @@ class RunCards:
                 case "play":
                     return {self.player: self._play(session, run, clip, system, locale)}
                 case "inspect":
-                    return self._inspect(session, run, clip, system)
+                    return self._inspect(session, run, clip, system) | {self.goes: goes + 1}
                 case _:
                     return self._annotate(session, run, clip, system, locale)
         except UgsdError as error:
@@ -208,7 +211,7 @@ class RunCards:
             raise TraceError("no event stream was kept for this caption, so it can't be inspected")
         found = self.services.shelf.put(session, read_trace(path, allow_cut=True), origin="file")
         self.services.inspected.of(session).latest = found.name
-        return {self.tabs: gr.Tabs(selected="inspect"), self.row_said: ""}
+        return {self.row_said: ""}
 
     def _annotate(self, session: str, run: OpenRun, clip: str, system: str, locale: Locale) -> Values:
         new = send_to_annotation(run.line(clip, system), run)

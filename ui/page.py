@@ -83,7 +83,7 @@ def build_page(
             with _tab("compare") as comparing:
                 pass
             with _tab("evaluate") as evaluating:
-                evaluate = build_evaluate_tab(evaluation, locale, tabs)
+                evaluate = build_evaluate_tab(evaluation, locale)
             if runs is None:
                 _without_models(captioning, comparing)
             else:
@@ -96,7 +96,7 @@ def build_page(
         if runs is not None:
             build_api(runs, recordings)
         build_evaluation_api(evaluation, evaluate.start)
-        evaluate.wire_page(page, tabs, evaluating)
+        evaluate.wire_page(page, evaluating)
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave, *evaluation.leaving])
     page.jobs = evaluation.jobs
@@ -106,7 +106,7 @@ def build_page(
 
 
 def _tab(name: str) -> gr.Tab:
-    return gr.Tab(label(f"tab.{name}"), id=name)
+    return gr.Tab(label(f"tab.{name}"), id=name, elem_id=f"tab-{name}")
 
 
 def _without_models(*tabs: gr.Tab) -> None:

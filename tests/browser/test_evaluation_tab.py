@@ -232,6 +232,8 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_page(
     look(page)
     for name in ("figures", "clips", "plots", "differences"):
         view(page, name)
+        if name == "plots":
+            page.wait("document.querySelectorAll('#evaluate-plots .js-plotly-plot .main-svg').length >= 5", 90)
         page.page.wait_for_timeout(400)
         assert found(page) == [], name
         assert page.fits(), name
