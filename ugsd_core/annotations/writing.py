@@ -1,0 +1,175 @@
+"""What can be written in one transaction: an event, with the folds that follow from it, and reservations."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import and_, delete, func, insert, select, update
+
+from ugsd_core.annotations.errors import AnnotationError, EventConflict
+from ugsd_core.annotations.events import ANSWER_KINDS, Ack, AnnotationEvent, canonical_json
+from ugsd_core.annotations.reading import Reader
+from ugsd_core.annotations.schema import answers, campaigns, events, gold, items, reservations, snapshots
+from ugsd_core.annotations.state import AnswerState, GoldState, gold_step, step
+
+__all__ = ["Writer"]
+
+
+class Writer(Reader):
+    """Reads and writes within one transaction; made by `Store.writing`. Nothing of it stands before the block ends."""
+
+    def append(self, event: AnnotationEvent, *, expected_revision: int | None = None) -> Ack:
+        """Take an event in, once; the same event again gives the same acknowledgement.
+
+        Args:
+            event: ``at`` and ``revision`` are set here if they are empty. An event of an export brings its own; the
+                revision must then be the next one.
+            expected_revision: Of the answer that the change was made on; another window may have been faster.
+
+        Raises:
+            EventConflict: If the id was used for something else, the revision is not the expected one, or there is
+                nothing to take back.
+            AnnotationError: If the campaign or the item is unknown, or was there before.
+        """
+        if (known := self.known(event)) is not None:
+            return known
+        at = event.at or self.clock()
+        stream, revision = self._fold(event.taken_in(at, event.revision), expected_revision)
+        if event.revision is not None and event.revision != revision:
+            raise EventConflict(
+                f"the event {event.id} is revision {event.revision} of its answer, but this store is at "
+                f"{(revision or 1) - 1}; import into a new store",
+                "revision",
+            )
+        self.connection.execute(
+            insert(events).values(
+                id=event.id,
+                kind=event.kind,
+                at=at,
+                campaign=event.campaign,
+                item=event.item,
+                annotator=event.annotator,
+                stream=stream,
+                revision=revision,
+                fingerprint=event.fingerprint,
+                payload=canonical_json(dict(event.payload)),
+            )
+        )
+        return Ack(event.id, revision, at)
+
+    def _fold(self, event: AnnotationEvent, expected: int | None) -> tuple[str, int | None]:
+        """Keep the folds up; returns the event's stream and its revision there."""
+        if event.kind == "forgotten":
+            return "", None
+        if event.kind == "campaign_created":
+            self._add_campaign(event)
+            return "", None
+        if event.kind == "item_added":
+            self._add_item(event)
+            return "", None
+        if self._missing(event):
+            raise AnnotationError(
+                f"the campaign {event.campaign!r} has no item {event.item!r} in this store", "unknown_item"
+            )
+        if event.kind == "adjudicated" or event.payload.get("of") == "adjudication":
+            state = self.gold(event.campaign, event.item)
+            _as_expected(state.revision, expected)
+            self.save_gold(after := gold_step(state, event), new=state.revision == 0)
+            return "gold", after.revision
+        before = self.answer(event.campaign, event.item, event.annotator)
+        _as_expected(before.revision, expected)
+        self.save_answer(now := step(before, event), new=not before.first_at)
+        return ("answer", now.revision) if event.kind in ANSWER_KINDS else ("", None)
+
+    def _add_campaign(self, event: AnnotationEvent) -> None:
+        if self.connection.execute(select(campaigns.c.id).where(campaigns.c.id == event.campaign)).first():
+            raise AnnotationError(
+                f"there is a campaign {event.campaign!r} in this store; choose another name", "campaign_exists"
+            )
+        body = canonical_json(dict(event.payload))
+        self.connection.execute(insert(campaigns).values(id=event.campaign, created_at=event.at, body=body))
+
+    def _add_item(self, event: AnnotationEvent) -> None:
+        self.campaign(event.campaign)
+        if not self._missing(event):
+            raise AnnotationError(f"the campaign {event.campaign!r} has an item {event.item!r} already", "item_exists")
+        last = select(func.max(items.c.position)).where(items.c.campaign == event.campaign)
+        position = self.connection.execute(last).scalar_one()
+        self.connection.execute(
+            insert(items).values(
+                campaign=event.campaign,
+                id=event.item,
+                position=0 if position is None else position + 1,
+                is_gold=event.payload.get("gold") is not None,
+                body=canonical_json(dict(event.payload)),
+            )
+        )
+
+    def _missing(self, event: AnnotationEvent) -> bool:
+        query = select(items.c.id).where(and_(items.c.campaign == event.campaign, items.c.id == event.item))
+        return self.connection.execute(query).first() is None
+
+    # Folds; also for verifying and for deletion ---------------------------------------------------------------------
+
+    def save_answer(self, state: AnswerState, *, new: bool) -> None:
+        """Write the fold of one answer."""
+        row = asdict(state) | {
+            "verdict": None if state.answer is None else state.answer.get("verdict"),
+            "answer": _text(state.answer),
+            "draft": _text(state.draft),
+            "heard": canonical_json([list(interval) for interval in state.heard]),
+        }
+        key = and_(
+            answers.c.campaign == state.campaign,
+            answers.c.item == state.item,
+            answers.c.annotator == state.annotator,
+        )
+        self.connection.execute(insert(answers).values(**row) if new else update(answers).where(key).values(**row))
+
+    def save_gold(self, state: GoldState, *, new: bool) -> None:
+        """Write the fold of one gold answer."""
+        row = asdict(state) | {"answer": _text(state.answer)}
+        key = and_(gold.c.campaign == state.campaign, gold.c.item == state.item)
+        self.connection.execute(insert(gold).values(**row) if new else update(gold).where(key).values(**row))
+
+    # Reservations ---------------------------------------------------------------------------------------------------
+
+    def reserve(self, campaign: str, item: str, annotator: str, *, until: str) -> None:
+        """Note that the annotator holds an item; never for a shorter time than before."""
+        key = _reservation(campaign, item, annotator)
+        row = self.connection.execute(select(reservations.c.expires_at).where(key)).first()
+        if row is None:
+            statement = insert(reservations).values(
+                campaign=campaign, item=item, annotator=annotator, touched_at=self.clock(), expires_at=until
+            )
+            self.connection.execute(statement)
+        else:
+            values = {"touched_at": self.clock(), "expires_at": max(until, row.expires_at)}
+            self.connection.execute(update(reservations).where(key).values(**values))
+
+    def release(self, campaign: str, item: str, annotator: str) -> None:
+        """The annotator holds the item no more; and neither does anybody whose time is over."""
+        self.connection.execute(delete(reservations).where(_reservation(campaign, item, annotator)))
+        self.connection.execute(delete(reservations).where(reservations.c.expires_at <= self.clock()))
+
+    def note_snapshot(self, path: str) -> None:
+        """Remember where a snapshot was written, so that a deletion reaches it."""
+        self.connection.execute(delete(snapshots).where(snapshots.c.path == path))
+        self.connection.execute(insert(snapshots).values(path=path, written_at=self.clock()))
+
+
+def _reservation(campaign: str, item: str, annotator: str) -> Any:
+    return and_(reservations.c.campaign == campaign, reservations.c.item == item, reservations.c.annotator == annotator)
+
+
+def _as_expected(revision: int, expected: int | None) -> None:
+    if expected is not None and expected != revision:
+        raise EventConflict(
+            f"this answer is at revision {revision}, not {expected}: another window changed it; reload to see it",
+            "revision",
+        )
+
+
+def _text(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else canonical_json(value)
