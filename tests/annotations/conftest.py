@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.annotations.helpers import Clock, postgres_server
+from ugsd_core.annotations import identity
 from ugsd_core.annotations.media import Media
 from ugsd_core.annotations.store import Store, open_store
 
@@ -36,6 +37,13 @@ def empty(address: str) -> None:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash that costs what it should takes longer than most tests."""
+    assert identity.COST_N == 2**15
+    monkeypatch.setattr(identity, "COST_N", 2**8)
 
 
 @pytest.fixture

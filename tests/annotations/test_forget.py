@@ -24,9 +24,9 @@ NAME = "Zacharias-Q"
 WORDS = "my very own words about it"
 
 
-def busy(store: Store, media: Media) -> list[str]:
-    """Somebody who did everything one can do, among others; enough of it to fill pages."""
-    items = make_campaign(store, media, items=60, overlap=3)
+def busy(store: Store, media: Media, *, count: int = 12) -> list[str]:
+    """Somebody who did everything one can do, among others."""
+    items = make_campaign(store, media, items=count, overlap=3)
     zac, ann = person(store, media, NAME, "reviewer"), person(store, media, "ann")
     rev = person(store, media, "rev", "reviewer")
     add_user(store, NAME, "reviewer", "long enough")
@@ -57,7 +57,7 @@ def in_any_file(folder: Path, *words: str) -> list[str]:
 def test_a_person_is_gone_from_every_file_even_from_free_pages_and_the_log(
     sqlite: Store, media: Media, tmp_path: Path
 ) -> None:
-    busy(sqlite, media)
+    busy(sqlite, media, count=60)
     write_snapshot(sqlite, tmp_path / "snapshots" / "monday.jsonl")
     assert len(in_any_file(tmp_path, NAME)) >= 2  # database or log, and snapshot
     done = forget(sqlite, media, NAME)
