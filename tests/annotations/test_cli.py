@@ -20,7 +20,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UGSD_ANNOTATIONS", str(tmp_path / "a.db"))
     (tmp_path / "a.wav").write_bytes(b"RIFF")
-    (tmp_path / "m.csv").write_text("id,path,caption\na,a.wav,She sounds sad.\nb,,He laughs.\nc,gone.wav,Calm and slow.\n")
+    rows = ("id,path,caption", "a,a.wav,She sounds sad.", "b,,He laughs.", "c,gone.wav,Calm and slow.")
+    (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
     return tmp_path
 
 
