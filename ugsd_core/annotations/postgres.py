@@ -62,7 +62,9 @@ def _check(connection: Connection) -> list[str]:
     found = []
     for setting in ("fsync", "full_page_writes"):
         if connection.execute(text(f"SHOW {setting}")).scalar_one() != "on":
-            found.append(f"the server has {setting} off, so that a power cut would lose what was acknowledged")
+            found.append(
+                f"the server has {setting} off, so that a power cut would lose what was acknowledged; turn it on"
+            )
     return found
 
 

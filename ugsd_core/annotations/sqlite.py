@@ -142,10 +142,11 @@ def _execute(connection: Connection, statement: str) -> None:
 
 def _check(connection: Connection) -> list[str]:
     try:
-        rows = connection.exec_driver_sql("PRAGMA integrity_check(20)").fetchall()
+        rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
     except DatabaseError as error:
-        return [str(error.orig)]
-    return [str(row[0]) for row in rows if row[0] != "ok"]
+        rows = [str(error.orig)]
+    advice = "keep the file, and restore the last snapshot into a new one: ugsd annotations restore"
+    return [f"it is damaged ({row}); {advice}" for row in rows if row != "ok"]
 
 
 def _compact(engine: Engine) -> None:

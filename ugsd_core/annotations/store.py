@@ -171,11 +171,7 @@ def open_store(
         store = sqlite_store(address, create=create, clock=clock)
     try:
         if check and (found := store.check_integrity()):
-            raise StoreError(
-                f"the annotation store {store.address} is damaged ({found[0]}); keep the file, and restore the last "
-                "snapshot into a new one: ugsd annotations restore",
-                "damaged",
-            )
+            raise StoreError(f"the annotation store {store.address} is not sound: {found[0]}", "damaged")
         store.prepare()
     except BaseException:
         store.close()
