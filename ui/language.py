@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ugsd_core.annotations import agreement, review
 from ugsd_core.audio import ERROR_CODES
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 from ugsd_core.options import SETTING_HELP
@@ -50,6 +51,7 @@ DEFINED: dict[str, str] = {
         ("clock", CLOCK_DEFINITIONS),
         ("setting", SETTING_HELP),
         ("audio", ERROR_CODES),
+        ("annotate.def", agreement.DEFINITIONS | review.DEFINITIONS),
     )
     for name, text in sentences.items()
 }

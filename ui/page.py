@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ugsd_core.trace_store import TraceStore, default_trace_folder
+from ui.annotate import build_annotate_tab
+from ui.annotation.routes import Annotating, annotation_routes
 from ui.api import build_api
 from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
@@ -35,6 +37,7 @@ def build_page(
     clips: list[ExampleClip] | None = None,
     upload_folder: Path | None = None,
     traces: Path | None = None,
+    annotating: Annotating | None = None,
 ) -> gr.Blocks:
     """The page for an engine.
 
@@ -43,6 +46,7 @@ def build_page(
         clips: Example clips; None takes those in ``assets/examples``.
         upload_folder: Where Gradio keeps uploads; recordings outside it are never deleted.
         traces: Where runs are kept that somebody wants to keep; None is `default_trace_folder`.
+        annotating: What the tab *Annotate* works on; None leaves the tab out.
     """
     clips = example_clips() if clips is None else clips
     shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
@@ -58,6 +62,9 @@ def build_page(
                 inspect = build_inspect_tab(shelf, visits, exports, locale)
             with _tab("compare") as comparing:
                 pass
+            if annotating is not None:
+                with _tab("annotate"):
+                    build_annotate_tab(annotating)
             if engine is None:
                 _without_models(captioning, comparing)
             else:
@@ -72,6 +79,7 @@ def build_page(
         inspect.wire_page(page, tabs, inspecting, at_once=engine is None)
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
     page.example_folders = example_folder(clips)
+    page.routes = [] if annotating is None else annotation_routes(annotating)
     page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
     return page
 
@@ -134,6 +142,7 @@ def launch_settings(page: gr.Blocks) -> dict[str, Any]:
         "css": page_css(),
         "head": f"<script>{web_asset('locale.js')}</script>",
         "i18n": page.words,
+        "app_kwargs": {"routes": page.routes},
         "footer_links": [],
         "run_history": False,
         "allowed_paths": [str(folder) for folder in page.example_folders],
