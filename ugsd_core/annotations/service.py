@@ -191,10 +191,13 @@ class AnnotationService:
             EventConflict: If another window was faster.
         """
 
+        def hold(tx: Writer, found: Campaign, thing: Item) -> None:
+            self._hold_if_begun(tx, found, thing, draft=True)
+
         def payload(found: Campaign, thing: Item) -> dict[str, Any]:
             return {"answer": checked_answer(answer, found.taxonomy, thing, complete=False).to_dict()}
 
-        return self._write(event_id, "draft_saved", campaign, item, payload, expected_revision, self._hold_if_begun)
+        return self._write(event_id, "draft_saved", campaign, item, payload, expected_revision, hold)
 
     def submit(
         self,
@@ -331,11 +334,11 @@ class AnnotationService:
                 tx.release(campaign, item, self.user.name)
             return ack
 
-    def _hold_if_begun(self, tx: Writer, campaign: Campaign, item: Item) -> None:
+    def _hold_if_begun(self, tx: Writer, campaign: Campaign, item: Item, *, draft: bool = False) -> None:
         """Reserve an item, or keep it; one that was begun is worked on even if others took all places meanwhile."""
         begun = tx.answer(campaign.id, item.id, self.user.name)
         if not begun.first_at or places.has_room(tx, campaign, item.id, self.user.name):
-            places.claim(tx, campaign, item.id, self.user.name, draft=begun.form is not None)
+            places.claim(tx, campaign, item.id, self.user.name, draft=draft or begun.form is not None)
 
     def _undone_before(self, tx: Writer, event_id: str, campaign: str, item: str) -> Ack | None:
         """What an undo takes back is looked up, so that sending it again would look up something else."""

@@ -22,7 +22,7 @@ from ugsd_core.messages import CaptionStarted, Event
 from ugsd_core.result import caption_result
 from ugsd_core.traces import read_trace
 
-__all__ = ["Found", "from_manifest", "from_run", "from_traces", "item_of_line", "with_gold"]
+__all__ = ["Found", "from_manifest", "from_run", "from_traces", "item_of_line", "run_tokens", "with_gold"]
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".mp4")
 
@@ -86,7 +86,7 @@ def item_of_line(campaign: str, line: ClipLine, folder: Path, audio: Path | None
         id=item_id(campaign, line.corpus, line.id, line.system),
         caption=caption,
         language=line.language,
-        tokens=_tokens(caption, events),
+        tokens=run_tokens(caption, events),
         clip=line.id,
         corpus=line.corpus,
         system=line.system,
@@ -126,7 +126,7 @@ def from_traces(campaign: str, paths: Sequence[Path], *, audio: Path | None = No
             id=item_id(campaign, started.utterance_id, result.mode, file.stem, result.caption),
             caption=result.caption,
             language=result.language,
-            tokens=_tokens(result.caption, events),
+            tokens=run_tokens(result.caption, events),
             clip=file.stem,
             system=result.mode,
             duration_s=started.duration_s,
@@ -204,7 +204,7 @@ def with_gold(found: Found, path: Path, taxonomy: Taxonomy) -> Found:
     return replace(found, items=tuple(items))
 
 
-def _tokens(caption: str, events: Sequence[Event]) -> tuple[str, ...]:
+def run_tokens(caption: str, events: Sequence[Event]) -> tuple[str, ...]:
     """Tokens of the run, so that a flag's place is one on its strip too; words where there is no run."""
     if events:
         tokens = tuple(token.text for token in caption_result(events).committed)

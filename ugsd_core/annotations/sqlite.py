@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from ugsd_core.annotations.errors import StoreError
@@ -82,8 +82,8 @@ def sqlite_store(address: str | Path, *, create: bool, clock: Callable[[], str])
         engine,
         address=str(path),
         path=path,
-        begin_read=lambda connection: _begin(connection, "BEGIN", path),
-        begin_write=lambda connection: _begin(connection, "BEGIN IMMEDIATE", path),
+        begin_read=lambda connection: _execute(connection, "BEGIN"),
+        begin_write=lambda connection: _execute(connection, "BEGIN IMMEDIATE"),
         check=_check,
         compact=_compact,
         clock=clock,
@@ -136,13 +136,8 @@ def _set_up(connection: sqlite3.Connection, volume: Volume) -> None:
         cursor.close()
 
 
-def _begin(connection: Connection, statement: str, path: Path) -> None:
-    try:
-        connection.exec_driver_sql(statement)
-    except OperationalError:
-        raise
-    except DatabaseError as error:
-        raise StoreError(f"{path} is no annotation store, or is damaged: {error.orig}", "damaged") from error
+def _execute(connection: Connection, statement: str) -> None:
+    connection.exec_driver_sql(statement)
 
 
 def _check(connection: Connection) -> list[str]:

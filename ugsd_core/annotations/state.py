@@ -7,13 +7,13 @@ same transaction, so that reading it costs no fold; `ugsd annotations verify` fo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ugsd_core.annotations.errors import EventConflict
 from ugsd_core.annotations.events import ANSWER_KINDS, AnnotationEvent, Status
 
-__all__ = ["AnswerState", "GoldState", "fold", "gold_step", "heard_s", "merged", "step"]
+__all__ = ["AnswerState", "Folded", "GoldState", "fold", "gold_step", "heard_s", "is_of_gold", "merged", "step"]
 
 Interval = tuple[float, float]
 
@@ -151,18 +151,60 @@ def gold_step(state: GoldState, event: AnnotationEvent) -> GoldState:
     return replace(state, answer=None, chosen="", event="")
 
 
-def fold(events: Iterable[AnnotationEvent]) -> tuple[dict[tuple[str, str, str], AnswerState],
-                                                      dict[tuple[str, str], GoldState]]:  # fmt: skip
-    """Every answer by (campaign, item, annotator) and every gold answer by (campaign, item), from events alone."""
-    answers: dict[tuple[str, str, str], AnswerState] = {}
-    gold: dict[tuple[str, str], GoldState] = {}
-    for event in events:
-        if event.kind in ("campaign_created", "item_added", "forgotten"):
-            continue
-        if event.kind == "adjudicated" or event.payload.get("of") == "adjudication":
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What all events come to.
+
+    Attributes:
+        campaigns: Id to the event that made it.
+        items: Campaign to the events that added its items, in their order.
+        answers: By campaign, item and annotator.
+        gold: By campaign and item.
+    """
+
+    campaigns: dict[str, AnnotationEvent] = field(default_factory=dict)
+    items: dict[str, dict[str, AnnotationEvent]] = field(default_factory=dict)
+    answers: dict[tuple[str, str, str], AnswerState] = field(default_factory=dict)
+    gold: dict[tuple[str, str], GoldState] = field(default_factory=dict)
+
+    def feed(self, event: AnnotationEvent) -> int | None:
+        """Take one more event in; the revision that it makes, None if it changes no answer.
+
+        Raises:
+            EventConflict: If it does not follow from those before it.
+        """
+        if event.kind == "campaign_created":
+            self.campaigns[event.campaign] = event
+        elif event.kind == "item_added":
+            self.items.setdefault(event.campaign, {})[event.item] = event
+        elif is_of_gold(event):
             place = (event.campaign, event.item)
-            gold[place] = gold_step(gold.get(place, GoldState(*place)), event)
-        else:
+            self.gold[place] = gold_step(self.gold.get(place, GoldState(*place)), event)
+            return self.gold[place].revision
+        elif event.kind != "forgotten":
             key = (event.campaign, event.item, event.annotator)
-            answers[key] = step(answers.get(key, AnswerState(*key)), event)
-    return answers, gold
+            self.answers[key] = step(self.answers.get(key, AnswerState(*key)), event)
+            return self.answers[key].revision if event.kind in ANSWER_KINDS else None
+        return None
+
+
+def is_of_gold(event: AnnotationEvent) -> bool:
+    """Whether an event is about an item's gold answer, and not about an annotator's."""
+    return event.kind == "adjudicated" or event.payload.get("of") == "adjudication"
+
+
+def fold(events: Iterable[AnnotationEvent]) -> Folded:
+    """Everything from events alone.
+
+    Raises:
+        EventConflict: If one does not follow from those before it, or has another revision than it should.
+    """
+    folded = Folded()
+    for event in events:
+        revision = folded.feed(event)
+        if event.revision != revision:
+            raise EventConflict(
+                f"the event {event.id} is revision {event.revision} where {revision} was to come: one is missing",
+                "revision",
+            )
+    return folded

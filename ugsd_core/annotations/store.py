@@ -130,6 +130,12 @@ class Store:
                     f"another program has kept the annotation store {self.address} busy for too long; try again",
                     "busy",
                 ) from error
+            if "not a database" in reason or "malformed" in reason:
+                raise StoreError(
+                    f"{self.address} is no annotation store, or is damaged ({reason}); keep the file, and restore the "
+                    "last snapshot into a new one: ugsd annotations restore",
+                    "damaged",
+                ) from error
             raise StoreError(f"the annotation store {self.address} answers: {reason}") from error
 
     def __enter__(self) -> Store:

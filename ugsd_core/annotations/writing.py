@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, select, update
+from sqlalchemy import Table, and_, delete, func, insert, select, update
 
 from ugsd_core.annotations.errors import AnnotationError, EventConflict
 from ugsd_core.annotations.events import ANSWER_KINDS, Ack, AnnotationEvent, canonical_json
 from ugsd_core.annotations.reading import Reader
-from ugsd_core.annotations.schema import answers, campaigns, events, gold, items, reservations, snapshots
-from ugsd_core.annotations.state import AnswerState, GoldState, gold_step, step
+from ugsd_core.annotations.schema import DERIVED, answers, campaigns, events, gold, items, reservations, snapshots
+from ugsd_core.annotations.state import AnswerState, Folded, GoldState, gold_step, is_of_gold, step
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "event_row"]
 
 
 class Writer(Reader):
@@ -35,60 +35,46 @@ class Writer(Reader):
         if (known := self.known(event)) is not None:
             return known
         at = event.at or self.clock()
-        stream, revision = self._fold(event.taken_in(at, event.revision), expected_revision)
+        revision = self._fold(event.taken_in(at, event.revision), expected_revision)
         if event.revision is not None and event.revision != revision:
             raise EventConflict(
                 f"the event {event.id} is revision {event.revision} of its answer, but this store is at "
                 f"{(revision or 1) - 1}; import into a new store",
                 "revision",
             )
-        self.connection.execute(
-            insert(events).values(
-                id=event.id,
-                kind=event.kind,
-                at=at,
-                campaign=event.campaign,
-                item=event.item,
-                annotator=event.annotator,
-                stream=stream,
-                revision=revision,
-                fingerprint=event.fingerprint,
-                payload=canonical_json(dict(event.payload)),
-            )
-        )
+        self.connection.execute(insert(events).values(**event_row(event.taken_in(at, revision))))
         return Ack(event.id, revision, at)
 
-    def _fold(self, event: AnnotationEvent, expected: int | None) -> tuple[str, int | None]:
-        """Keep the folds up; returns the event's stream and its revision there."""
+    def _fold(self, event: AnnotationEvent, expected: int | None) -> int | None:
+        """Keep the folds up; returns the event's revision."""
         if event.kind == "forgotten":
-            return "", None
+            return None
         if event.kind == "campaign_created":
             self._add_campaign(event)
-            return "", None
+            return None
         if event.kind == "item_added":
             self._add_item(event)
-            return "", None
+            return None
         if self._missing(event):
             raise AnnotationError(
                 f"the campaign {event.campaign!r} has no item {event.item!r} in this store", "unknown_item"
             )
-        if event.kind == "adjudicated" or event.payload.get("of") == "adjudication":
+        if is_of_gold(event):
             state = self.gold(event.campaign, event.item)
             _as_expected(state.revision, expected)
             self.save_gold(after := gold_step(state, event), new=state.revision == 0)
-            return "gold", after.revision
+            return after.revision
         before = self.answer(event.campaign, event.item, event.annotator)
         _as_expected(before.revision, expected)
         self.save_answer(now := step(before, event), new=not before.first_at)
-        return ("answer", now.revision) if event.kind in ANSWER_KINDS else ("", None)
+        return now.revision if event.kind in ANSWER_KINDS else None
 
     def _add_campaign(self, event: AnnotationEvent) -> None:
         if self.connection.execute(select(campaigns.c.id).where(campaigns.c.id == event.campaign)).first():
             raise AnnotationError(
                 f"there is a campaign {event.campaign!r} in this store; choose another name", "campaign_exists"
             )
-        body = canonical_json(dict(event.payload))
-        self.connection.execute(insert(campaigns).values(id=event.campaign, created_at=event.at, body=body))
+        self.connection.execute(insert(campaigns).values(**_campaign_row(event)))
 
     def _add_item(self, event: AnnotationEvent) -> None:
         self.campaign(event.campaign)
@@ -96,15 +82,7 @@ class Writer(Reader):
             raise AnnotationError(f"the campaign {event.campaign!r} has an item {event.item!r} already", "item_exists")
         last = select(func.max(items.c.position)).where(items.c.campaign == event.campaign)
         position = self.connection.execute(last).scalar_one()
-        self.connection.execute(
-            insert(items).values(
-                campaign=event.campaign,
-                id=event.item,
-                position=0 if position is None else position + 1,
-                is_gold=event.payload.get("gold") is not None,
-                body=canonical_json(dict(event.payload)),
-            )
-        )
+        self.connection.execute(insert(items).values(**_item_row(event, 0 if position is None else position + 1)))
 
     def _missing(self, event: AnnotationEvent) -> bool:
         query = select(items.c.id).where(and_(items.c.campaign == event.campaign, items.c.id == event.item))
@@ -114,12 +92,7 @@ class Writer(Reader):
 
     def save_answer(self, state: AnswerState, *, new: bool) -> None:
         """Write the fold of one answer."""
-        row = asdict(state) | {
-            "verdict": None if state.answer is None else state.answer.get("verdict"),
-            "answer": _text(state.answer),
-            "draft": _text(state.draft),
-            "heard": canonical_json([list(interval) for interval in state.heard]),
-        }
+        row = _answer_row(state)
         key = and_(
             answers.c.campaign == state.campaign,
             answers.c.item == state.item,
@@ -129,9 +102,33 @@ class Writer(Reader):
 
     def save_gold(self, state: GoldState, *, new: bool) -> None:
         """Write the fold of one gold answer."""
-        row = asdict(state) | {"answer": _text(state.answer)}
+        row = _gold_row(state)
         key = and_(gold.c.campaign == state.campaign, gold.c.item == state.item)
         self.connection.execute(insert(gold).values(**row) if new else update(gold).where(key).values(**row))
+
+    def clear_derived(self) -> None:
+        """Empty the tables that a fold of the events gives again."""
+        for table in DERIVED:
+            self.connection.execute(delete(table))
+
+    def save_folded(self, folded: Folded) -> None:
+        """Write folds of whole campaigns, of which nothing is there yet."""
+        rows: list[tuple[Table, list[dict[str, Any]]]] = [
+            (campaigns, [_campaign_row(event) for event in folded.campaigns.values()]),
+            (
+                items,
+                [
+                    _item_row(event, position)
+                    for added in folded.items.values()
+                    for position, event in enumerate(added.values())
+                ],
+            ),
+            (answers, [_answer_row(state) for state in folded.answers.values()]),
+            (gold, [_gold_row(state) for state in folded.gold.values()]),
+        ]
+        for table, values in rows:
+            if values:
+                self.connection.execute(insert(table), values)
 
     # Reservations ---------------------------------------------------------------------------------------------------
 
@@ -157,6 +154,50 @@ class Writer(Reader):
         """Remember where a snapshot was written, so that a deletion reaches it."""
         self.connection.execute(delete(snapshots).where(snapshots.c.path == path))
         self.connection.execute(insert(snapshots).values(path=path, written_at=self.clock()))
+
+
+def event_row(event: AnnotationEvent) -> dict[str, Any]:
+    """An event that was taken in, as its row; without the sequence number, which the database gives."""
+    stream = "gold" if is_of_gold(event) else "answer" if event.kind in ANSWER_KINDS else ""
+    return {
+        "id": event.id,
+        "kind": event.kind,
+        "at": event.at,
+        "campaign": event.campaign,
+        "item": event.item,
+        "annotator": event.annotator,
+        "stream": stream,
+        "revision": event.revision,
+        "fingerprint": event.fingerprint,
+        "payload": canonical_json(dict(event.payload)),
+    }
+
+
+def _campaign_row(event: AnnotationEvent) -> dict[str, Any]:
+    return {"id": event.campaign, "created_at": event.at, "body": canonical_json(dict(event.payload))}
+
+
+def _item_row(event: AnnotationEvent, position: int) -> dict[str, Any]:
+    return {
+        "campaign": event.campaign,
+        "id": event.item,
+        "position": position,
+        "is_gold": event.payload.get("gold") is not None,
+        "body": canonical_json(dict(event.payload)),
+    }
+
+
+def _answer_row(state: AnswerState) -> dict[str, Any]:
+    return asdict(state) | {
+        "verdict": None if state.answer is None else state.answer.get("verdict"),
+        "answer": _text(state.answer),
+        "draft": _text(state.draft),
+        "heard": canonical_json([list(interval) for interval in state.heard]),
+    }
+
+
+def _gold_row(state: GoldState) -> dict[str, Any]:
+    return asdict(state) | {"answer": _text(state.answer)}
 
 
 def _reservation(campaign: str, item: str, annotator: str) -> Any:

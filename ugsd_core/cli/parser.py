@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ugsd_core import __version__
+from ugsd_core.cli.annotations_parser import add_annotations
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -55,6 +56,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_verifier(commands)
     _add_calibrate(commands)
+    add_annotations(commands)
     commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser
