@@ -47,10 +47,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--annotations", metavar="STORE", nargs="?", const="",
         help="keep annotations: a file or postgresql://… (~/.local/share/ugsd/annotations.db); without it, a trial",
     )  # fmt: skip
-    parser.add_argument("--annotation-media", metavar="FOLDER", type=Path, help="recordings of campaigns (beside STORE)")
+    parser.add_argument(
+        "--annotation-media", metavar="FOLDER", type=Path, help="recordings of campaigns (beside STORE)"
+    )
     parser.add_argument(
         "--annotators", choices=("listed", "open", "oauth"), default="listed",
-        help="who may annotate: people with a password, anybody by a name (local page only), Hugging Face users (listed)",
+        help="who annotates: people with a password, anybody by a name (local page only), Hugging Face users (listed)",
     )  # fmt: skip
     parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")

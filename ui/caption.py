@@ -39,10 +39,14 @@ class CaptionTab:
     Attributes:
         recording: The recording, and whether only its first 30 s are wanted.
         settings: The controls in the order of `Settings`.
+        result: The card of the caption, for what belongs below it.
+        caption: The finished caption.
     """
 
     recording: list[Any]
     settings: list[Any]
+    result: gr.Column
+    caption: gr.Textbox
 
 
 def build_caption_tab(
@@ -63,7 +67,7 @@ def build_caption_tab(
                 run = gr.Button(label("control.run"), variant="primary", interactive=False, elem_id="run", min_width=0)
                 stop = gr.Button(label("control.stop"), variant="stop", interactive=False, elem_id="stop", min_width=0)
             controls, note = setting_controls()
-        with gr.Column(elem_id="result-card", elem_classes="card", min_width=0):
+        with gr.Column(elem_id="result-card", elem_classes="card", min_width=0) as result:
             _text("result.title", "<h2>${value}</h2>")
             strip = token_strip("caption", elem_id="strip")
             status = _html(status_html(Visit().line("en")), "status", html_template=_STATUS)
@@ -93,7 +97,7 @@ def build_caption_tab(
     _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
-    return CaptionTab([audio, taken], settings)
+    return CaptionTab([audio, taken], settings, result, caption)
 
 
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────

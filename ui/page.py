@@ -23,6 +23,7 @@ from ui.shelf import Shelf
 from ui.speech import Recordings
 from ui.theme import page_css, theme
 from ui.visits import Visits
+from ui.wrong_caption import build_wrong_caption, kind_words
 
 __all__ = ["build_page", "launch_settings"]
 
@@ -72,6 +73,9 @@ def build_page(
                 leaving += [runs.stop, recordings.leave]
                 with captioning:
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
+                if annotating is not None and not annotating.trial:
+                    with caption.result:
+                        build_wrong_caption(annotating.desk, shelf, visits, caption.caption, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
         if engine is not None:
@@ -80,7 +84,8 @@ def build_page(
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave])
     page.example_folders = example_folder(clips)
     page.routes = [] if annotating is None else annotation_routes(annotating)
-    page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
+    kinds = kind_words()
+    page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} | kinds[locale] for locale in LOCALES})
     return page
 
 

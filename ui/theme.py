@@ -117,7 +117,8 @@ def page_css() -> str:
         f"body.dark,.dark{{color-scheme:dark;{_variables(DARK, 'dark')}}}\n"
     )
     return roots + "\n".join(
-        web_asset(f"{name}.css") for name in ("page", "token_strip", "inspector", "figures", "plots", "compare", "annotate")
+        web_asset(f"{name}.css")
+        for name in ("page", "token_strip", "inspector", "figures", "plots", "compare", "annotate")
     )
 
 

@@ -8,13 +8,16 @@ const DRAFT_MS = 400;
 let person = null, way = "listed", campaigns = [], rules = null, current = null, view = "work";
 let busy = false, draftTimer = null, state = "saved", lastAt = "", single = store.get("ugsd-annotate-keys") !== "off";
 let progress = null, replaced = null;
+let ahead = null; // the item after this one: it is reserved, and its clip is here already
 const refusals = new Map(); // event id -> what the server said
 const sounds = new Map(); // item id -> promise of its clip
 
 const tokens = makeTokens(find(".ann-tokens"), (span) => form.spanned(span));
 const form = makeForm(find(".ann-form"), tokens, changed);
 const player = makePlayer(find(".ann-player"), (start_s, end_s, spent_s) => {
-  if (current) outbox.put("listened", rules.id, current.id, { start_s, end_s, spent_s });
+  if (!current) return;
+  outbox.put("listened", rules.id, current.id, { start_s, end_s, spent_s });
+  if (!busy) soon(); // so that a submit has less to bring
 });
 const reviewing = makeReview(reviewView, { announce, sound: (item) => soundOf(item), rules: () => rules, settle });
 
@@ -186,6 +189,7 @@ async function show(work) {
   if (!work) return;
   progress = work.progress;
   current = work.item;
+  ahead = work.ahead ?? null;
   drawProgress();
   nothing.hidden = current !== null;
   region.hidden = current === null;
@@ -206,9 +210,27 @@ async function show(work) {
   drawSaved();
   region.dataset.item = current.id;
   const loaded = player.load(soundOf(current), { seconds: current.duration_s, known: current.heard, must: rules.must_listen });
-  if (work.ahead) soundOf(work.ahead)?.catch(() => {});
+  if (ahead) soundOf(ahead)?.catch(() => {});
   await loaded;
   if (element.contains(document.activeElement) || document.activeElement === document.body) region.focus({ preventScroll: true });
+}
+
+// Goes on to the item that is here already; what comes after it is asked for meanwhile, so that nobody waits for it.
+async function goOn(kind) {
+  const next = ahead;
+  const counts = { ...progress, pending: progress.pending - 1, [kind]: progress[kind] + 1 };
+  await show({ item: next, ahead: null, progress: counts });
+  ask("work", { query: { campaign: rules.id, item: next.id } }).then((work) => {
+    if (current?.id !== work.item?.id || busy) return;
+    [progress, ahead] = [work.progress, work.ahead];
+    if (ahead) soundOf(ahead)?.catch(() => {});
+    drawProgress();
+    if (work.item.revision > outbox.of(rules.id, next.id) && !form.touched()) {
+      outbox.at(rules.id, next.id, work.item.revision); // another window of this person had begun it
+      form.load(work.item, work.item.form);
+      drawSaved();
+    }
+  }).catch(() => {}); // then the next submit asks for it
 }
 
 // Whatever was done is sent until the server has it; gives what the server said, or null if it refused.
@@ -230,6 +252,10 @@ async function deliver(then) {
 function changed() {
   if (!current || busy) return;
   outbox.put("draft_saved", rules.id, current.id, { answer: form.value() });
+  soon();
+}
+
+function soon() {
   clearTimeout(draftTimer);
   draftTimer = setTimeout(() => outbox.flush().catch(() => {}), DRAFT_MS);
 }
@@ -258,10 +284,12 @@ async function decide(kind) {
     player.finish();
     clearTimeout(draftTimer);
     const event = outbox.put(kind, rules.id, item.id, payload);
-    const told = await deliver({ campaign: rules.id });
-    if (!told || refusals.has(event.id)) return refused(event);
+    const known = ahead && ["pending", "draft"].includes(item.status);
+    const told = await deliver(known ? null : { campaign: rules.id });
+    if ((!told && outbox.has(event.id)) || refusals.has(event.id)) return refused(event);
     remember({ campaign: rules.id, item: item.id, kind });
-    await show(told.work ?? (await ask("work", { query: { campaign: rules.id } })));
+    if (known) await goOn(kind);
+    else await show(told?.work ?? (await ask("work", { query: { campaign: rules.id } })));
     Object.assign(element.dataset, { turnMs: (performance.now() - began).toFixed(1), turns: Number(element.dataset.turns ?? 0) + 1 });
     const where = current ? say("annotate.live.next", { done: barText.textContent }) : "";
     announce(`${say(kind === "skipped" ? "annotate.live.skipped" : "annotate.live.submitted")} ${where}`);

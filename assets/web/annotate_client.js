@@ -177,6 +177,7 @@ const outbox = (() => {
     at: (campaign, item, revision) => revisions.set(`${campaign}/${item}`, revision),
     of: (campaign, item) => revisions.get(`${campaign}/${item}`) ?? 0,
     size: () => waiting.length,
+    has: (id) => waiting.some((event) => event.id === id),
     listen: (listener) => listeners.push(listener),
   };
 })();

@@ -91,7 +91,11 @@ function makeTokens(box, onSpan) {
     focus(place);
     const found = around();
     if (event.shiftKey && anchor !== null) mark(anchor, place);
-    else if (found && found[0] === place && found[1] === place + 1) mark(null, null);
+    else if (found && event.pointerType !== "mouse") {
+      // By finger: a second tap goes as far as there, a tap on what is marked takes the mark away.
+      if (place >= found[0] && place < found[1]) mark(null, null, false);
+      else mark(place < found[0] ? found[1] - 1 : found[0], place, false);
+    } else if (found && found[0] === place && found[1] === place + 1) mark(null, null);
     else mark(place, place, false);
     dragging = event.pointerType === "mouse" && anchor !== null;
     if (!dragging) onSpan(span());
@@ -116,7 +120,7 @@ function makeTokens(box, onSpan) {
       const found = around();
       if (found && found[1] - found[0] === 1 && found[0] === at) mark(null, null);
       else mark(at, at);
-    } else if (event.key === "Escape" && anchor !== null) mark(null, null);
+    } else if ((event.key === "Backspace" || event.key === "Delete") && anchor !== null) mark(null, null);
     else return;
     event.preventDefault();
     event.stopPropagation();

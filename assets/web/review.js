@@ -153,7 +153,7 @@ function makeReview(box, { announce, rules, settle }) {
     if (said.corrected) card.append(make("p", "rev-corrected", said.corrected));
     if (said.note) card.append(make("p", "soft", said.note));
     if (answer.heard_s !== undefined && item.duration_s) {
-      card.append(make("p", "soft", say("annotate.review.heard", { heard: answer.heard_s.toFixed(1), of: item.duration_s.toFixed(1) })));
+      card.append(make("p", "soft", say("annotate.review.heard", { heard: Math.min(answer.heard_s, item.duration_s).toFixed(1), of: item.duration_s.toFixed(1) })));
     }
     return card;
   }

@@ -108,13 +108,17 @@ class Desk:
             then: None; or ``campaign``, and perhaps an ``item``, that the page goes on with if nothing was refused.
 
         Returns:
-            ``acks``, one an event: ``id``, ``revision``, ``at``, or ``id`` and ``error``. ``work`` where it was asked for.
+            ``acks``, one an event: ``id`` with ``revision`` and ``at``, or with ``error``; ``work`` where asked for.
 
         Raises:
             StoreError: If the store can't be written; the events may be sent again.
             AnnotationError: If this is no list of events.
         """
-        if not isinstance(events, list) or len(events) > EVENT_LIMIT or not all(isinstance(one, dict) for one in events):
+        if (
+            not isinstance(events, list)
+            or len(events) > EVENT_LIMIT
+            or not all(isinstance(one, dict) for one in events)
+        ):
             raise AnnotationError(f"events are a list of at most {EVENT_LIMIT} objects", "events")
         service, acks, refused = self.service(user), [], False
         for event in events:

@@ -32,6 +32,9 @@ Listen to the whole clip, then read the caption.
 
 What is said does not matter, only *how*. These six clips were made by a speech synthesiser, and the captions by the
 small models that come with this page: expect mistakes.
+
+先听完整段录音，再读描述。若听不到录音的人能由描述正确了解说话方式，就**接受**；否则**标记**，说明错在哪里、有多严重，并标出
+有问题的词；无法判断时**跳过**。只看怎么说，不看说了什么。
 """
 
 
@@ -60,8 +63,8 @@ def open_annotations(
         raise OptionError(f"people sign in by one of {', '.join(WAYS[:-1])}, not {way!r}")
     if way == "open" and not local:
         raise OptionError(
-            "--annotators open lets anybody in by a name; it is for a page that listens on this machine only. Add people "
-            "with ugsd annotations users add, and leave the option out"
+            "--annotators open lets anybody in by a name, so it is for a page that listens on this machine only; add "
+            "people with ugsd annotations users add, and leave the option out"
         )
     if "://" not in address:
         Path(address).expanduser().parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +90,7 @@ def open_trial(folder: Path, *, ending: ExitStack) -> Annotating:
 
 
 def _fill_trial(store: Store, media: Media) -> None:
-    campaign = Campaign(
-        TRIAL_CAMPAIGN, title="Six example captions", guidelines=GUIDELINES, overlap=1_000, source="traces"
-    )
+    campaign = Campaign(TRIAL_CAMPAIGN, title="Examples · 示例", guidelines=GUIDELINES, overlap=1_000, source="traces")
     found = from_traces(campaign.id, [ASSETS / "traces"])
     clip = _example_of()
     items = [NewItem(new.item, path, new.events) for new in found.items if (path := clip(new)) is not None]

@@ -11,12 +11,15 @@ from typing import Any
 
 from ugsd_core.annotations import agreement, review
 from ugsd_core.annotations.errors import AnnotationError
+from ugsd_core.annotations.export import ANSWERS, EVENTS, LATEST, export_campaign
 from ugsd_core.annotations.identity import User
 from ugsd_core.annotations.state import AnswerState
 from ui.annotation.desk import Desk
 
 __all__ = ["MadeFile", "ReviewDesk"]
 
+#: What can be taken away: the file of an export; ``dataset`` is all of it, recordings included, as a ZIP.
+EXPORTS: dict[str, str] = {"latest": LATEST, "events": EVENTS, "csv": ANSWERS, "dataset": ""}
 #: Disagreements in a list; the worst come first.
 LISTED = 200
 
@@ -127,7 +130,20 @@ class ReviewDesk:
             AnnotationError: If there is no such form.
         """
         self._desk.service(user).require_reviewer()
-        raise AnnotationError(f"there is no export {form!r}", "format")
+        if form not in EXPORTS:
+            raise AnnotationError(f"there is no export {form!r}; there are {', '.join(EXPORTS)}", "format")
+        whole = form == "dataset"
+        folder = Path(tempfile.mkdtemp(prefix="ugsd-export-"))
+        try:
+            export_campaign(self._desk.store, self._desk.media, campaign, folder / campaign, hashed=hashed, audio=whole)
+            if whole:
+                packed = shutil.make_archive(str(folder / "packed"), "zip", folder, campaign)
+                return MadeFile(Path(packed), f"{campaign}.zip", folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        path = folder / campaign / EXPORTS[form]
+        return MadeFile(path, f"{campaign}-{path.name}", folder)
 
 
 def _answer(state: AnswerState) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """The tab's requests over HTTP, below ``/annotate``: JSON in, JSON out, beside Gradio's own routes.
 
-Gradio's events would take two requests and a stream for a submit; here it is one small request. Every call asks anew who
-is signed in (`ui.annotation.sign_in`) and what that person may do (`AnnotationService`). ``docs/api.md`` lists them.
+Gradio's events would take two requests and a stream for a submit; here it is one small request. Every call asks anew
+who is signed in (`ui.annotation.sign_in`) and what that person may do (`AnnotationService`). They are listed in
+``docs/api.md``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ugsd_core.annotations.errors import AccessDenied, AnnotationError, EventConflict, StoreError
@@ -105,7 +105,9 @@ def annotation_routes(annotating: Annotating) -> list[BaseRoute]:
         "review-item": ("GET", calls.review_item),
         "export": ("GET", calls.export),
     }
-    routes = [Route(f"/{path}", _endpoint(annotating, call), methods=[method]) for path, (method, call) in table.items()]
+    routes = [
+        Route(f"/{path}", _endpoint(annotating, call), methods=[method]) for path, (method, call) in table.items()
+    ]
     return [Mount(PREFIX, routes=routes)]
 
 
@@ -267,5 +269,3 @@ def _oauth_name(request: Request) -> str:
     session = request.scope.get("session") or {}
     person = (session.get("oauth_info") or {}).get("userinfo") or {}
     return str(person.get("preferred_username", ""))
-
-

@@ -69,7 +69,9 @@ class Entrance:
         clock: Seconds, for tests.
     """
 
-    def __init__(self, store: Store, way: Way, file: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, way: Way, file: Path | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.store, self.way, self._file, self._clock = store, way, file, clock
         self._sessions: dict[str, dict[str, Any]] = {}
         self._claims: dict[str, str] = {}
@@ -154,7 +156,7 @@ class Entrance:
             holder = self._claims.setdefault(name, _hash(claim))
             if not hmac.compare_digest(holder, _hash(claim)):
                 raise AccessDenied(
-                    "somebody else works under this name here; choose another one, or ask for an account with a password"
+                    "somebody else works under this name here; choose another one, or ask for an account of your own"
                 )
         return claim
 

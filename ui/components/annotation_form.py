@@ -32,7 +32,8 @@ _DOOR = """
       <input name="password" type="password" autocomplete="current-password">
       <small class="ann-secret-hint"></small></label>
     <fieldset class="ann-roles"><legend data-say="annotate.door.role"></legend>
-      <label><input type="radio" name="role" value="annotator" checked> <span data-say="annotate.role.annotator"></span></label>
+      <label><input type="radio" name="role" value="annotator" checked>
+        <span data-say="annotate.role.annotator"></span></label>
       <label><input type="radio" name="role" value="reviewer"> <span data-say="annotate.role.reviewer"></span></label>
     </fieldset>
     <p class="ann-door-problem" role="alert"></p>
@@ -56,7 +57,8 @@ _BAR = """
   <span class="ann-saved" data-state="saved"></span>
   <span class="ann-who"><span class="ann-person"></span>
     <button type="button" class="ann-leave plain" data-say="annotate.leave"></button>
-    <button type="button" class="ann-help-open plain" data-label="annotate.keys.title"><kbd aria-hidden="true">?</kbd></button></span>
+    <button type="button" class="ann-help-open plain" data-label="annotate.keys.title">
+      <kbd aria-hidden="true">?</kbd></button></span>
 </header>
 """
 
@@ -72,7 +74,8 @@ _PLAYER = """
     <span data-player="clock"></span>
     <button type="button" data-player="again" class="plain" aria-keyshortcuts="r"><kbd aria-hidden="true">R</kbd>
       <span data-say="annotate.player.again"></span></button>
-    <label class="ann-speed"><span data-say="annotate.player.speed"></span> <select data-player="speed"></select></label>
+    <label class="ann-speed"><span data-say="annotate.player.speed"></span>
+      <select data-player="speed"></select></label>
     <label class="ann-autoplay"><input type="checkbox"> <span data-say="annotate.player.autoplay"></span></label>
     <span data-player="heard" class="ann-heard"></span>
   </div>
@@ -100,7 +103,8 @@ _FORM = """
     <label><span class="ann-label"><kbd aria-hidden="true">C</kbd> <span data-say="annotate.corrected"></span></span>
       <textarea data-form="corrected" rows="2" maxlength="4000" aria-keyshortcuts="c"></textarea></label>
     <label><span class="ann-label"><kbd aria-hidden="true">N</kbd> <span data-say="annotate.note"></span></span>
-      <textarea data-form="note" rows="2" maxlength="4000" data-hint="annotate.note.hint" aria-keyshortcuts="n"></textarea></label>
+      <textarea data-form="note" rows="2" maxlength="4000" data-hint="annotate.note.hint"
+        aria-keyshortcuts="n"></textarea></label>
   </div>
   <p class="ann-problem" data-form="problem" role="alert"></p>
 </div>
@@ -134,7 +138,8 @@ _WORK = """
     </div>
   </div>
   <aside class="ann-side">
-    <details class="card"><summary><kbd aria-hidden="true">G</kbd> <span data-say="annotate.guidelines"></span></summary>
+    <details class="card"><summary><kbd aria-hidden="true">G</kbd>
+      <span data-say="annotate.guidelines"></span></summary>
       <div class="ann-guidelines"></div><p class="ann-rules soft"></p></details>
   </aside>
 </div>
@@ -188,10 +193,8 @@ FORMATS: tuple[str, ...] = ("latest", "events", "csv", "dataset")
 
 def markup() -> str:
     """All of it; nothing depends on who is looking, so Gradio never draws it anew."""
-    keys = "".join(
-        f'<dt>{"".join(f"<kbd>{key}</kbd> " for key in names.split(", "))}</dt><dd data-say="help.annotate.{word}"></dd>'
-        for names, word in KEYS
-    )
+    caps = {word: "".join(f"<kbd>{key}</kbd> " for key in names.split(", ")) for names, word in KEYS}
+    keys = "".join(f'<dt>{cap}</dt><dd data-say="help.annotate.{word}"></dd>' for word, cap in caps.items())
     files = "".join(
         f'<a class="plain" data-format="{name}" data-say="annotate.export.{name}" href="#"></a>' for name in FORMATS
     )
