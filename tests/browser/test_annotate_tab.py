@@ -1,4 +1,4 @@
-"""The tab *Annotate* in a browser: judging by keyboard, undo, reload and restart, blind mode, review, a visitor's word."""
+"""The tab *Annotate* in a browser: judging by keyboard, undo, reload and restart, blind mode, review, visitors."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ _REVIEW = """
 _HELP = """
 <dialog class="ann-help" data-label="annotate.keys.title">
   <h2 data-say="annotate.keys.title"></h2>
-  <dl>{keys}</dl>
+  <div class="ann-keys" tabindex="0" role="region" data-label="annotate.keys.title"><dl>{keys}</dl></div>
   <p class="soft" data-say="help.annotate.typing"></p>
   <p class="soft" data-say="help.annotate.saving"></p>
   <label class="ann-single"><input type="checkbox"> <span data-say="annotate.keys.single"></span></label>
