@@ -267,7 +267,7 @@ def _coincidences(ratings: Ratings, places: Mapping[Hashable, int]) -> NDArray[n
             continue
         counts = np.bincount([places[value] for value in given.values()], minlength=size).astype(float)
         found.append((np.outer(counts, counts) - np.diag(counts)) / (len(given) - 1))
-    return np.array(found).reshape(-1, size, size)
+    return np.array(found).reshape(len(found), size, size)
 
 
 def _alphas(matrices: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:

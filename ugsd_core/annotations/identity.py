@@ -60,11 +60,10 @@ def visible_to(user: User, annotator: str, *, blind: bool) -> bool:
     return user.is_reviewer or user.name == annotator or not blind
 
 
-def hash_password(password: str, *, n: int = COST_N, r: int = COST_R, p: int = COST_P) -> str:
+def hash_password(password: str) -> str:
     """``scrypt$N$r$p$SALT$HASH``, with a salt of its own."""
     salt = os.urandom(16)
-    found = _scrypt(password, salt, n, r, p)
-    return "$".join(("scrypt", str(n), str(r), str(p), _b64(salt), _b64(found)))
+    return _hash_text(salt, _scrypt(password, salt, COST_N, COST_R, COST_P))
 
 
 def add_user(store: Store, name: str, role: Role, password: str | None) -> None:
@@ -111,7 +110,7 @@ def sign_in(store: Store, name: str, password: str) -> User:
     """
     with store.reading() as tx:
         row = tx.connection.execute(select(users).where(users.c.name == name)).first()
-    right = _matches(password, row.password if row is not None and row.password else _NOBODY)
+    right = _matches(password, row.password if row is not None and row.password else _of_nobody())
     if row is None or not row.password or not right:
         raise AccessDenied("the name or the password is not right")
     return User(row.name, row.role)
@@ -163,5 +162,10 @@ def _b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-#: Checked in place of the hash of somebody who does not exist.
-_NOBODY = "$".join(("scrypt", str(COST_N), str(COST_R), str(COST_P), _b64(bytes(16)), _b64(bytes(32))))
+def _hash_text(salt: bytes, found: bytes) -> str:
+    return "$".join(("scrypt", str(COST_N), str(COST_R), str(COST_P), _b64(salt), _b64(found)))
+
+
+def _of_nobody() -> str:
+    """Checked in place of the hash of somebody who does not exist: it takes as long, and no password fits."""
+    return _hash_text(bytes(16), bytes(32))

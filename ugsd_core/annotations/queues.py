@@ -22,6 +22,11 @@ from ugsd_core.annotations.writing import Writer
 
 __all__ = ["Queues", "claim", "has_room", "later", "next_item", "order", "queues", "resumed"]
 
+#: So many items are asked about one by one before all are.
+FEW = 8
+#: A reservation is written anew when it was touched longer ago than this, or would end so much later.
+TOUCH_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Queues:
@@ -95,11 +100,20 @@ def next_item(
         place = shuffled.index(after) + 1
         shuffled = shuffled[place:] + shuffled[:place]
     statuses = tx.statuses(campaign.id, annotator)
-    full = _full(tx, campaign, annotator)
+    full: set[str] | None = None
+    looked_at = 0
     for item in shuffled:
-        if statuses.get(item, "pending") == "pending" and item not in full and item != after:
-            claim(tx, campaign, item, annotator)
-            return item
+        if item == after or statuses.get(item, "pending") != "pending":
+            continue
+        # Most items have room, and asking about one is cheap; where many have none, all are asked about at once.
+        if full is None and looked_at == FEW:
+            full = _full(tx, campaign, annotator)
+        looked_at += 1
+        if item in full if full is not None else not has_room(tx, campaign, item, annotator):
+            continue
+        tx.drop_expired()
+        claim(tx, campaign, item, annotator)
+        return item
     return None
 
 
@@ -123,6 +137,15 @@ def claim(tx: Writer, campaign: Campaign, item: str, annotator: str, *, draft: b
     Raises:
         AnnotationError: ``"full"`` if others have taken all places.
     """
+    now = tx.clock()
+    until = later(now, campaign.draft_hold_s if draft else campaign.hold_s)
+    held = tx.holding(campaign.id, item, annotator)
+    if held is not None:  # and so the place is the annotator's
+        touched_at, expires_at = held
+        # A note of every change of a form would be a note too many.
+        if later(touched_at, TOUCH_S) < now or later(expires_at, TOUCH_S) < until:
+            tx.reserve(campaign.id, item, annotator, until=until)
+        return
     if not has_room(tx, campaign, item, annotator):
         raise AnnotationError(
             f"{campaign.overlap} other{'s have' if campaign.overlap > 1 else ' has'} answered this caption or "
@@ -131,8 +154,7 @@ def claim(tx: Writer, campaign: Campaign, item: str, annotator: str, *, draft: b
         )
     if not tx.answer(campaign.id, item, annotator).first_at:
         tx.append(AnnotationEvent(new_event_id(), "opened", campaign.id, item, annotator))
-    hold_s = campaign.draft_hold_s if draft else campaign.hold_s
-    tx.reserve(campaign.id, item, annotator, until=later(tx.clock(), hold_s))
+    tx.reserve(campaign.id, item, annotator, until=until)
 
 
 def later(at: str, seconds: float) -> str:

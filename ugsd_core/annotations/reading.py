@@ -6,12 +6,23 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, union
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
-from ugsd_core.annotations.errors import AnnotationError
+from ugsd_core.annotations.errors import AnnotationError, EventConflict
 from ugsd_core.annotations.events import Ack, AnnotationEvent, Status
-from ugsd_core.annotations.schema import answers, campaigns, events, gold, items, reservations
+from ugsd_core.annotations.schema import answers, campaigns, events, gold, items
 from ugsd_core.annotations.state import AnswerState, GoldState
+from ugsd_core.annotations.statements import (
+    ANSWER,
+    HELD,
+    ITEM,
+    ITEMS_MARK,
+    KNOWN,
+    RESERVATION,
+    STATUSES,
+    TAKEN,
+    TAKEN_OF_ITEM,
+)
 
 __all__ = ["Reader"]
 
@@ -28,6 +39,9 @@ class Reader:
 
     def __init__(self, connection: Connection, clock: Callable[[], str]) -> None:
         self.connection, self.clock = connection, clock
+        # What was read in this transaction stays so: others' changes are not seen, one's own are noted.
+        self._items: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self._answers: dict[tuple[str, str, str], AnswerState] = {}
 
     # Events ---------------------------------------------------------------------------------------------------------
 
@@ -60,10 +74,7 @@ class Reader:
         Raises:
             EventConflict: If its id was used for something else.
         """
-        from ugsd_core.annotations.errors import EventConflict
-
-        query = select(events.c.fingerprint, events.c.revision, events.c.at).where(events.c.id == event.id)
-        row = self.connection.execute(query).first()
+        row = self.connection.execute(KNOWN, {"b_id": event.id}).first()
         if row is None:
             return None
         if row.fingerprint != event.fingerprint:
@@ -105,8 +116,7 @@ class Reader:
 
     def items_mark(self, campaign: str) -> tuple[int, int]:
         """Changes whenever an item comes or goes: number of items, and the last position."""
-        query = select(func.count(), func.max(items.c.position)).where(items.c.campaign == campaign)
-        count, last = self.connection.execute(query).one()
+        count, last = self.connection.execute(ITEMS_MARK, {"b_campaign": campaign}).one()
         return int(count), -1 if last is None else int(last)
 
     def item(self, campaign: str, item: str) -> dict[str, Any]:
@@ -115,21 +125,29 @@ class Reader:
         Raises:
             AnnotationError: If the campaign has none of that name.
         """
-        query = select(items.c.body).where(and_(items.c.campaign == campaign, items.c.id == item))
-        row = self.connection.execute(query).first()
-        if row is None:
+        body = self.item_or_none(campaign, item)
+        if body is None:
             raise AnnotationError(f"the campaign {campaign!r} has no item {item!r}", "unknown_item")
-        return dict(json.loads(row.body))
+        return body
+
+    def item_or_none(self, campaign: str, item: str) -> dict[str, Any] | None:
+        """The body of an item, if there is one."""
+        key = (campaign, item)
+        if key not in self._items:
+            row = self.connection.execute(ITEM, {"b_campaign": campaign, "b_id": item}).first()
+            self._items[key] = None if row is None else json.loads(row[0])
+        return self._items[key]
 
     # Answers --------------------------------------------------------------------------------------------------------
 
     def answer(self, campaign: str, item: str, annotator: str) -> AnswerState:
         """Where one answer stands; pending at revision 0 where nothing was done."""
-        query = select(answers).where(
-            and_(answers.c.campaign == campaign, answers.c.item == item, answers.c.annotator == annotator)
-        )
-        row = self.connection.execute(query).first()
-        return AnswerState(campaign, item, annotator) if row is None else _answer(row)
+        key = (campaign, item, annotator)
+        if key not in self._answers:
+            values = {"b_campaign": campaign, "b_item": item, "b_annotator": annotator}
+            row = self.connection.execute(ANSWER, values).first()
+            self._answers[key] = AnswerState(*key) if row is None else _answer(row)
+        return self._answers[key]
 
     def answers(
         self,
@@ -152,10 +170,8 @@ class Reader:
 
     def statuses(self, campaign: str, annotator: str) -> dict[str, Status]:
         """Status of every item that the annotator has touched."""
-        query = select(answers.c.item, answers.c.status).where(
-            and_(answers.c.campaign == campaign, answers.c.annotator == annotator)
-        )
-        return {row.item: row.status for row in self.connection.execute(query)}
+        rows = self.connection.execute(STATUSES, {"b_campaign": campaign, "b_annotator": annotator})
+        return {item: status for item, status in rows}
 
     def progress(self, campaign: str) -> list[tuple[str, Status, int]]:
         """Annotator, status, number of answers."""
@@ -182,36 +198,23 @@ class Reader:
 
     def taken_by_others(self, campaign: str, annotator: str, *, item: str | None = None) -> dict[str, int]:
         """How many others have submitted an item or hold it now, for items with at least one."""
-        submitted = select(answers.c.item, answers.c.annotator).where(
-            and_(answers.c.campaign == campaign, answers.c.status == "submitted", answers.c.annotator != annotator)
-        )
-        held = select(reservations.c.item, reservations.c.annotator).where(
-            and_(
-                reservations.c.campaign == campaign,
-                reservations.c.expires_at > self.clock(),
-                reservations.c.annotator != annotator,
-            )
-        )
+        values = {"b_campaign": campaign, "b_annotator": annotator, "b_now": self.clock()}
         if item is not None:
-            submitted, held = submitted.where(answers.c.item == item), held.where(reservations.c.item == item)
-        takers = union(submitted, held).subquery()
-        query = select(takers.c.item, func.count().label("n")).group_by(takers.c.item)
-        return {row.item: int(row.n) for row in self.connection.execute(query)}
+            rows = self.connection.execute(TAKEN_OF_ITEM, values | {"b_item": item})
+        else:
+            rows = self.connection.execute(TAKEN, values)
+        return {name: int(count) for name, count in rows}
 
     def held(self, campaign: str, annotator: str) -> list[str]:
         """Items that the annotator holds now, the last touched first."""
-        query = (
-            select(reservations.c.item)
-            .where(
-                and_(
-                    reservations.c.campaign == campaign,
-                    reservations.c.annotator == annotator,
-                    reservations.c.expires_at > self.clock(),
-                )
-            )
-            .order_by(reservations.c.touched_at.desc(), reservations.c.item)
-        )
-        return [row.item for row in self.connection.execute(query)]
+        values = {"b_campaign": campaign, "b_annotator": annotator, "b_now": self.clock()}
+        return [row[0] for row in self.connection.execute(HELD, values)]
+
+    def holding(self, campaign: str, item: str, annotator: str) -> tuple[str, str] | None:
+        """When the annotator's hold of an item was touched last, and until when it is; None if it is not held now."""
+        values = {"b_campaign": campaign, "b_item": item, "b_annotator": annotator}
+        row = self.connection.execute(RESERVATION, values).first()
+        return None if row is None or row[1] <= self.clock() else (row[0], row[1])
 
     def annotators(self, campaign: str | None = None) -> list[str]:
         """Everybody whose events are kept."""
@@ -222,7 +225,7 @@ class Reader:
         """Ids of events of others whose text holds a name: what a deletion by name can't find on its own."""
         pattern = "%" + name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         query = select(events.c.id).where(
-            and_(or_(events.c.payload.like(pattern, escape="\\"), events.c.id.like(pattern, escape="\\")))
+            or_(events.c.payload.like(pattern, escape="\\"), events.c.id.like(pattern, escape="\\"))
         )
         return [row.id for row in self.connection.execute(query.order_by(events.c.seq))]
 

@@ -337,7 +337,8 @@ class AnnotationService:
     def _hold_if_begun(self, tx: Writer, campaign: Campaign, item: Item, *, draft: bool = False) -> None:
         """Reserve an item, or keep it; one that was begun is worked on even if others took all places meanwhile."""
         begun = tx.answer(campaign.id, item.id, self.user.name)
-        if not begun.first_at or places.has_room(tx, campaign, item.id, self.user.name):
+        held = tx.holding(campaign.id, item.id, self.user.name) is not None
+        if held or not begun.first_at or places.has_room(tx, campaign, item.id, self.user.name):
             places.claim(tx, campaign, item.id, self.user.name, draft=draft or begun.form is not None)
 
     def _undone_before(self, tx: Writer, event_id: str, campaign: str, item: str) -> Ack | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from sqlalchemy import Table, and_, delete, func, insert, select, update
@@ -10,10 +10,22 @@ from sqlalchemy import Table, and_, delete, func, insert, select, update
 from ugsd_core.annotations.errors import AnnotationError, EventConflict
 from ugsd_core.annotations.events import ANSWER_KINDS, Ack, AnnotationEvent, canonical_json
 from ugsd_core.annotations.reading import Reader
-from ugsd_core.annotations.schema import DERIVED, answers, campaigns, events, gold, items, reservations, snapshots
+from ugsd_core.annotations.schema import DERIVED, answers, campaigns, gold, items, snapshots
 from ugsd_core.annotations.state import AnswerState, Folded, GoldState, gold_step, is_of_gold, step
+from ugsd_core.annotations.statements import (
+    ADD_ANSWER,
+    ADD_EVENT,
+    ADD_RESERVATION,
+    CHANGE_ANSWER,
+    DROP_EXPIRED,
+    DROP_RESERVATION,
+    EXTEND_RESERVATION,
+    RESERVATION,
+)
 
 __all__ = ["Writer", "event_row"]
+
+ANSWER_FIELDS = tuple(entry.name for entry in fields(AnswerState))
 
 
 class Writer(Reader):
@@ -42,7 +54,7 @@ class Writer(Reader):
                 f"{(revision or 1) - 1}; import into a new store",
                 "revision",
             )
-        self.connection.execute(insert(events).values(**event_row(event.taken_in(at, revision))))
+        self.connection.execute(ADD_EVENT, event_row(event.taken_in(at, revision)))
         return Ack(event.id, revision, at)
 
     def _fold(self, event: AnnotationEvent, expected: int | None) -> int | None:
@@ -83,22 +95,22 @@ class Writer(Reader):
         last = select(func.max(items.c.position)).where(items.c.campaign == event.campaign)
         position = self.connection.execute(last).scalar_one()
         self.connection.execute(insert(items).values(**_item_row(event, 0 if position is None else position + 1)))
+        self._items.pop((event.campaign, event.item), None)
 
     def _missing(self, event: AnnotationEvent) -> bool:
-        query = select(items.c.id).where(and_(items.c.campaign == event.campaign, items.c.id == event.item))
-        return self.connection.execute(query).first() is None
+        return self.item_or_none(event.campaign, event.item) is None
 
     # Folds; also for verifying and for deletion ---------------------------------------------------------------------
 
     def save_answer(self, state: AnswerState, *, new: bool) -> None:
         """Write the fold of one answer."""
         row = _answer_row(state)
-        key = and_(
-            answers.c.campaign == state.campaign,
-            answers.c.item == state.item,
-            answers.c.annotator == state.annotator,
-        )
-        self.connection.execute(insert(answers).values(**row) if new else update(answers).where(key).values(**row))
+        self._answers[state.campaign, state.item, state.annotator] = state
+        if new:
+            self.connection.execute(ADD_ANSWER, row)
+        else:
+            key = {f"b_{name}": row.pop(name) for name in ("campaign", "item", "annotator")}
+            self.connection.execute(CHANGE_ANSWER, row | key)
 
     def save_gold(self, state: GoldState, *, new: bool) -> None:
         """Write the fold of one gold answer."""
@@ -134,21 +146,23 @@ class Writer(Reader):
 
     def reserve(self, campaign: str, item: str, annotator: str, *, until: str) -> None:
         """Note that the annotator holds an item; never for a shorter time than before."""
-        key = _reservation(campaign, item, annotator)
-        row = self.connection.execute(select(reservations.c.expires_at).where(key)).first()
+        key = {"b_campaign": campaign, "b_item": item, "b_annotator": annotator}
+        now, row = self.clock(), self.connection.execute(RESERVATION, key).first()
         if row is None:
-            statement = insert(reservations).values(
-                campaign=campaign, item=item, annotator=annotator, touched_at=self.clock(), expires_at=until
-            )
-            self.connection.execute(statement)
+            values = {"campaign": campaign, "item": item, "annotator": annotator}
+            self.connection.execute(ADD_RESERVATION, values | {"touched_at": now, "expires_at": until})
         else:
-            values = {"touched_at": self.clock(), "expires_at": max(until, row.expires_at)}
-            self.connection.execute(update(reservations).where(key).values(**values))
+            values = {"touched_at": now, "expires_at": max(until, row.expires_at)}
+            self.connection.execute(EXTEND_RESERVATION, values | key)
 
     def release(self, campaign: str, item: str, annotator: str) -> None:
-        """The annotator holds the item no more; and neither does anybody whose time is over."""
-        self.connection.execute(delete(reservations).where(_reservation(campaign, item, annotator)))
-        self.connection.execute(delete(reservations).where(reservations.c.expires_at <= self.clock()))
+        """The annotator holds the item no more."""
+        key = {"b_campaign": campaign, "b_item": item, "b_annotator": annotator}
+        self.connection.execute(DROP_RESERVATION, key)
+
+    def drop_expired(self) -> None:
+        """Forget reservations whose time is over; they count for nothing already."""
+        self.connection.execute(DROP_EXPIRED, {"b_now": self.clock()})
 
     def note_snapshot(self, path: str) -> None:
         """Remember where a snapshot was written, so that a deletion reaches it."""
@@ -188,20 +202,16 @@ def _item_row(event: AnnotationEvent, position: int) -> dict[str, Any]:
 
 
 def _answer_row(state: AnswerState) -> dict[str, Any]:
-    return asdict(state) | {
-        "verdict": None if state.answer is None else state.answer.get("verdict"),
-        "answer": _text(state.answer),
-        "draft": _text(state.draft),
-        "heard": canonical_json([list(interval) for interval in state.heard]),
-    }
+    # Not asdict(): it would copy every flag of the answer, which is only to be written out.
+    row: dict[str, Any] = {name: getattr(state, name) for name in ANSWER_FIELDS}
+    row["verdict"] = None if state.answer is None else state.answer.get("verdict")
+    row["answer"], row["draft"] = _text(state.answer), _text(state.draft)
+    row["heard"] = canonical_json([list(interval) for interval in state.heard])
+    return row
 
 
 def _gold_row(state: GoldState) -> dict[str, Any]:
     return asdict(state) | {"answer": _text(state.answer)}
-
-
-def _reservation(campaign: str, item: str, annotator: str) -> Any:
-    return and_(reservations.c.campaign == campaign, reservations.c.item == item, reservations.c.annotator == annotator)
 
 
 def _as_expected(revision: int, expected: int | None) -> None:
