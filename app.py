@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--traces", metavar="FOLDER", type=Path, help="where kept runs go (~/.local/share/ugsd/traces)")
     parser.add_argument(
         "--annotations", metavar="STORE", nargs="?", const="",
-        help="keep annotations: a file or postgresql://… (~/.local/share/ugsd/annotations.db); without it, a trial",
+        help="keep annotations: a file or postgresql://… (that of ugsd annotations); without it, a trial",
     )  # fmt: skip
     parser.add_argument(
         "--annotation-media", metavar="FOLDER", type=Path, help="recordings of campaigns (beside STORE)"
@@ -110,10 +110,11 @@ def _annotations(args: argparse.Namespace) -> Callable[[ExitStack], Annotating] 
         return None
 
     def opened(ending: ExitStack) -> Annotating:
-        from ui.annotation.opening import default_store, open_annotations
+        from ugsd_core.cli.annotations import default_store
+        from ui.annotation.opening import open_annotations
 
         local = args.share == "off" and args.host in LOOPBACK
-        address = args.annotations or str(default_store())
+        address = args.annotations or default_store()
         return open_annotations(address, args.annotators, args.annotation_media, local=local, ending=ending)
 
     return opened

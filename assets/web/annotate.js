@@ -336,14 +336,20 @@ function refused(event) {
 async function busily(work) {
   busy = true;
   region.setAttribute("aria-busy", "true");
-  tokens.lock(true);
+  hold(true);
   try {
     await attempt(work);
   } finally {
     busy = false;
     region.removeAttribute("aria-busy");
-    tokens.lock(false);
+    hold(false);
   }
+}
+
+// While an answer is on its way (without a connection: for as long as it takes), nothing of it can be changed.
+function hold(on) {
+  tokens.lock(on);
+  for (const field of Object.values(form.fields)) field.readOnly = on;
 }
 
 async function attempt(work) {
@@ -450,6 +456,7 @@ document.addEventListener("keydown", (event) => {
   const pressing = event.target.closest?.("button, a, summary, select, input");
   if (event.key === "Enter" && !pressing) return event.repeat ? event.preventDefault() : done(() => decide("submitted"));
   if (event.key === " " && !pressing) return done(player.toggle);
+  if (busy) return;
   const act = single && KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (act && !(event.repeat && "asfu".includes(event.key))) done(act);
 });

@@ -20,7 +20,7 @@ from ui.annotation.routes import Annotating
 from ui.annotation.sign_in import WAYS, Entrance, Way
 from ui.assets import ASSETS
 
-__all__ = ["TRIAL_CAMPAIGN", "default_store", "open_annotations", "open_trial"]
+__all__ = ["TRIAL_CAMPAIGN", "open_annotations", "open_trial"]
 
 TRIAL_CAMPAIGN = "examples"
 GUIDELINES = """\
@@ -36,11 +36,6 @@ small models that come with this page: expect mistakes.
 先听完整段录音，再读描述。若听不到录音的人能由描述正确了解说话方式，就**接受**；否则**标记**，说明错在哪里、有多严重，并标出
 有问题的词；无法判断时**跳过**。只看怎么说，不看说了什么。
 """
-
-
-def default_store() -> Path:
-    """``$XDG_DATA_HOME/ugsd/annotations.db``, or ``~/.local/share/ugsd/annotations.db``."""
-    return default_trace_folder().parent / "annotations.db"
 
 
 def open_annotations(
@@ -71,7 +66,7 @@ def open_annotations(
         address = str(Path(address).expanduser())
     store = ending.enter_context(open_store(address))
     # A server has no folder of its own; sessions then lie where this machine keeps the program's data.
-    beside = store.path or default_store()
+    beside = store.path or default_trace_folder().parent / "annotations"
     file = beside.with_name(beside.name + ".sessions.json")
     found = Media(media) if media is not None else default_media(store.path)
     return Annotating(Desk(store, found), Entrance(store, cast("Way", way), file))
