@@ -39,14 +39,14 @@ class CaptionTab:
     Attributes:
         recording: The recording, and whether only its first 30 s are wanted.
         settings: The controls in the order of `Settings`.
-        result: The card of the caption, for what belongs below it.
         caption: The finished caption.
+        below: Room below it.
     """
 
     recording: list[Any]
     settings: list[Any]
-    result: gr.Column
     caption: gr.Textbox
+    below: gr.Column
 
 
 def build_caption_tab(
@@ -67,7 +67,7 @@ def build_caption_tab(
                 run = gr.Button(label("control.run"), variant="primary", interactive=False, elem_id="run", min_width=0)
                 stop = gr.Button(label("control.stop"), variant="stop", interactive=False, elem_id="stop", min_width=0)
             controls, note = setting_controls()
-        with gr.Column(elem_id="result-card", elem_classes="card", min_width=0) as result:
+        with gr.Column(elem_id="result-card", elem_classes="card", min_width=0):
             _text("result.title", "<h2>${value}</h2>")
             strip = token_strip("caption", elem_id="strip")
             status = _html(status_html(Visit().line("en")), "status", html_template=_STATUS)
@@ -79,6 +79,8 @@ def build_caption_tab(
                 buttons=["copy"],
                 elem_id="caption-text",
             )
+            with gr.Column(elem_id="below-caption", min_width=0) as below:
+                pass
             tiles = _html(nothing["tiles"], "tiles")
             bars = _html(nothing["waterfall"], "waterfall")
             with gr.Accordion(label("result.help"), open=False, elem_id="help"):
@@ -97,7 +99,7 @@ def build_caption_tab(
     _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
-    return CaptionTab([audio, taken], settings, result, caption)
+    return CaptionTab([audio, taken], settings, caption, below)
 
 
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,7 @@ def build_page(
                 with captioning:
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
                 if annotating is not None and not annotating.trial:
-                    with caption.result:
+                    with caption.below:
                         build_wrong_caption(annotating.desk, shelf, visits, caption.caption, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)

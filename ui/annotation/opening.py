@@ -23,7 +23,8 @@ from ui.assets import ASSETS
 __all__ = ["TRIAL_CAMPAIGN", "open_annotations", "open_trial"]
 
 TRIAL_CAMPAIGN = "examples"
-GUIDELINES = """\
+GUIDELINES = (
+    """\
 Listen to the whole clip, then read the caption.
 
 - **Accept** it if somebody who can't hear the clip would get the right idea of how it is said.
@@ -33,9 +34,10 @@ Listen to the whole clip, then read the caption.
 What is said does not matter, only *how*. These six clips were made by a speech synthesiser, and the captions by the
 small models that come with this page: expect mistakes.
 
-先听完整段录音，再读描述。若听不到录音的人能由描述正确了解说话方式，就**接受**；否则**标记**，说明错在哪里、有多严重，并标出
-有问题的词；无法判断时**跳过**。只看怎么说，不看说了什么。
 """
+    "先听完整段录音，再读描述。若听不到录音的人能由描述正确了解说话方式，就**接受**；"
+    "否则**标记**，说明错在哪里、有多严重，并标出有问题的词；无法判断时**跳过**。只看怎么说，不看说了什么。\n"
+)
 
 
 def open_annotations(
