@@ -11,15 +11,19 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ui.annotation.routes import Annotating
     from ui.runs import Engine
 
 __all__ = ["check_mcp", "find_port", "main", "serve"]
 
 DEFAULT_PORT = 7860
+#: Addresses that only this machine reaches.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,6 +52,17 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         help="folders below which visitors may choose corpora to evaluate; none but uploads unless named",
     )
+    parser.add_argument(
+        "--annotations", metavar="STORE", nargs="?", const="",
+        help="keep annotations: a file or postgresql://… (that of ugsd annotations); without it, a trial",
+    )  # fmt: skip
+    parser.add_argument(
+        "--annotation-media", metavar="FOLDER", type=Path, help="recordings of campaigns (beside STORE)"
+    )
+    parser.add_argument(
+        "--annotators", choices=("listed", "open", "oauth"), default="listed",
+        help="who annotates: people with a password, anybody by a name (local page only), Hugging Face users (listed)",
+    )  # fmt: skip
     parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
@@ -91,12 +106,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             runs=args.runs,
             corpora=args.corpora,
             mcp=args.mcp,
+            annotations=_annotations(args),
         )
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _annotations(args: argparse.Namespace) -> Callable[[ExitStack], Annotating] | None:
+    """Opens the store that was asked for; None leaves it at a trial."""
+    if args.annotations is None:
+        return None
+
+    def opened(ending: ExitStack) -> Annotating:
+        from ugsd_core.cli.annotations import default_store
+        from ui.annotation.opening import open_annotations
+
+        local = args.share == "off" and args.host in LOOPBACK
+        address = args.annotations or default_store()
+        return open_annotations(address, args.annotators, args.annotation_media, local=local, ending=ending)
+
+    return opened
+
+
+def _trial(ending: ExitStack) -> Annotating:
+    """A store with the example captions that goes with the page. Not among the uploads, which Gradio serves."""
+    from ui.annotation.opening import open_trial
+
+    folder = tempfile.TemporaryDirectory(prefix="ugsd-trial-", ignore_cleanup_errors=True)
+    return open_trial(Path(ending.enter_context(folder)), ending=ending)
 
 
 def serve(
@@ -110,6 +150,7 @@ def serve(
     runs: Path | None = None,
     corpora: Sequence[Path] = (),
     mcp: bool = False,
+    annotations: Callable[[ExitStack], Annotating] | None = None,
 ) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
 
@@ -117,6 +158,7 @@ def serve(
         load: Gives the engine, or None for a page without models.
         traces, runs, corpora: See `ui.page.build_page`.
         mcp: Serve the page's functions to agents.
+        annotations: Opens what the tab *Annotate* works on; None is a trial that goes with the page.
     """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -127,13 +169,23 @@ def serve(
             signal.signal(getattr(signal, name), lambda *_: ended.set())
     with tempfile.TemporaryDirectory(prefix="ugsd-uploads-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
-        engine = load()
+        ending = ExitStack()
+        engine = None
         try:
+            annotating = (annotations or _trial)(ending)  # before the models: a mistyped address is told at once
+            engine = load()
             if ended.is_set():
                 return 0
             from ui.page import build_page, launch_settings
 
-            page = build_page(engine, upload_folder=Path(uploads), traces=traces, runs_folder=runs, corpora=corpora)
+            page = build_page(
+                engine,
+                upload_folder=Path(uploads),
+                traces=traces,
+                runs_folder=runs,
+                corpora=corpora,
+                annotating=annotating,
+            )
             page.queue(api_open=False)
             _, address, public = page.launch(
                 server_name=host, server_port=port, share=share, inbrowser=browser, mcp_server=mcp,
@@ -151,6 +203,7 @@ def serve(
             close = getattr(engine, "close", None)
             if close is not None:
                 close()
+            ending.close()
     return 0
 
 

@@ -39,10 +39,14 @@ class CaptionTab:
     Attributes:
         recording: The recording, and whether only its first 30 s are wanted.
         settings: The controls in the order of `Settings`.
+        caption: The finished caption.
+        below: Room below it.
     """
 
     recording: list[Any]
     settings: list[Any]
+    caption: gr.Textbox
+    below: gr.Column
 
 
 def build_caption_tab(
@@ -75,6 +79,8 @@ def build_caption_tab(
                 buttons=["copy"],
                 elem_id="caption-text",
             )
+            with gr.Column(elem_id="below-caption", min_width=0) as below:
+                pass
             tiles = _html(nothing["tiles"], "tiles")
             bars = _html(nothing["waterfall"], "waterfall")
             with gr.Accordion(label("result.help"), open=False, elem_id="help"):
@@ -93,7 +99,7 @@ def build_caption_tab(
     _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
-    return CaptionTab([audio, taken], settings)
+    return CaptionTab([audio, taken], settings, caption, below)
 
 
 # ── The cards ─────────────────────────────────────────────────────────────────────────────────────────────────────

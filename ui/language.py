@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from ugsd_core.annotations import agreement, review
 from ugsd_core.audio import ERROR_CODES
 from ugsd_core.evaluation.systems import SYSTEMS
 from ugsd_core.evaluation.timings import RESOURCE_DEFINITIONS
@@ -56,6 +57,7 @@ DEFINED: dict[str, str] = {
         ("metric", {name: metric.definition for name, metric in METRICS.items()}),
         ("system", {name: entry.definition for name, entry in SYSTEMS.items()}),
         ("resource", RESOURCE_DEFINITIONS),
+        ("annotate.def", agreement.DEFINITIONS | review.DEFINITIONS),
     )
     for name, text in sentences.items()
 }

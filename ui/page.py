@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ugsd_core.trace_store import TraceStore, default_trace_folder
+from ui.annotate import build_annotate_tab
+from ui.annotation.routes import Annotating, annotation_routes
 from ui.api import build_api
 from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
@@ -30,6 +32,7 @@ from ui.shelf import Shelf
 from ui.speech import Recordings
 from ui.theme import page_css, theme
 from ui.visits import Visits
+from ui.wrong_caption import build_wrong_caption, kind_words
 
 __all__ = ["build_page", "launch_settings"]
 
@@ -46,6 +49,7 @@ def build_page(
     traces: Path | None = None,
     runs_folder: Path | None = None,
     corpora: Sequence[Path] = (),
+    annotating: Annotating | None = None,
 ) -> gr.Blocks:
     """The page for an engine.
 
@@ -56,6 +60,7 @@ def build_page(
         traces: Where runs are kept that somebody wants to keep; None is `default_trace_folder`.
         runs_folder: Where evaluations are kept; None is `ui.run_folders.default_runs_folder`.
         corpora: Folders of this machine below which visitors may choose corpora.
+        annotating: What the tab *Annotate* works on; None leaves the tab out.
     """
     clips = example_clips() if clips is None else clips
     shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
@@ -84,6 +89,9 @@ def build_page(
                 pass
             with _tab("evaluate") as evaluating:
                 evaluate = build_evaluate_tab(evaluation, locale)
+            if annotating is not None:
+                with _tab("annotate"):
+                    build_annotate_tab(annotating)
             if runs is None:
                 _without_models(captioning, comparing)
             else:
@@ -91,6 +99,9 @@ def build_page(
                 leaving += [runs.stop, recordings.leave]
                 with captioning:
                     caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
+                if annotating is not None and not annotating.trial:
+                    with caption.below:
+                        build_wrong_caption(annotating.desk, shelf, visits, caption.caption, locale)
                 with comparing:
                     build_compare_tab(runs, shelf, visits, locale, caption.recording, caption.settings)
         if runs is not None:
@@ -101,7 +112,9 @@ def build_page(
         _wire_leaving(page, [*leaving, shelf.leave, exports.leave, visits.leave, *evaluation.leaving])
     page.jobs = evaluation.jobs
     page.example_folders = example_folder(clips)
-    page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} for locale in LOCALES})
+    page.routes = [] if annotating is None else annotation_routes(annotating)
+    kinds = kind_words()
+    page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} | kinds[locale] for locale in LOCALES})
     return page
 
 
@@ -163,6 +176,7 @@ def launch_settings(page: gr.Blocks) -> dict[str, Any]:
         "css": page_css(),
         "head": f"<script>{web_asset('locale.js')}</script>",
         "i18n": page.words,
+        "app_kwargs": {"routes": page.routes},
         "footer_links": [],
         "run_history": False,
         "allowed_paths": [str(folder) for folder in page.example_folders],

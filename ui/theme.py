@@ -118,7 +118,7 @@ def page_css() -> str:
     )
     return roots + "\n".join(
         web_asset(f"{name}.css")
-        for name in ("page", "token_strip", "inspector", "figures", "plots", "compare", "evaluation")
+        for name in ("page", "token_strip", "inspector", "figures", "plots", "compare", "evaluation", "annotate")
     )
 
 

@@ -1,4 +1,6 @@
-"""Takes the pictures in ``docs/images`` anew, with the real pair: ``python -m tests.browser.pictures``.
+"""Takes the pictures in ``docs/images`` anew, with the real pair: ``python -m tests.browser.pictures [annotate]``.
+
+``annotate`` takes those of the tab Annotate alone, in its trial, which needs no models.
 
 The clip shown is the first example of which the verifier, asked wherever the draft's entropy passes τ = 0.8, accepts
 something and corrects something; else the last one.
@@ -79,6 +81,26 @@ def tabs(page: Visit) -> None:
     page.page.screenshot(path=IMAGES / "caption-chinese.png", full_page=True)
 
 
+def annotate(browser: Browser) -> None:
+    """The tab Annotate with a caption that is being flagged."""
+    for name, settings in SCREENS.items():
+        if name == "dark":
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "log"
+            with serving(["app.py", "--port", "0", "--no-browser", "--no-models"], log) as address:
+                page = browser.new_context(**settings).new_page()
+                page.goto(address)
+                page.get_by_role("tab", name="Annotate").click()
+                page.locator(".ann-name input").fill("Ann")
+                page.locator(".ann-enter").click()
+                page.wait_for_selector(".ann-item:visible")
+                for key in ("t", "End", "ArrowLeft", "ArrowLeft", "ArrowLeft", "Shift+ArrowRight", "1", "w", "Escape"):
+                    page.keyboard.press(key)
+                page.wait_for_timeout(2500)
+                page.screenshot(path=IMAGES / f"annotate-{name}.png", full_page=name == "phone")
+
+
 #: Moves the replay to the middle of the run.
 MIDDLE = """() => {
   const time = document.querySelector('#inspect-strip .replay-time');
@@ -87,12 +109,15 @@ MIDDLE = """() => {
 }"""
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Take all pictures."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        annotate(browser)
+        if argv:
+            return 0
         with serving(["app.py", "--port", "0", "--no-browser"], Path(folder) / "log") as address:
             trial = visit(browser, address, SCREENS["light"])
             clips = range(trial.page.locator(".example").count())
@@ -113,4 +138,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
