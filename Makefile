@@ -47,7 +47,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 
 $(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing into .venv, with what the tests need (a few minutes the first time) …"
-	@$(PIP) -e '.[dev,browser-test,train]'
+	@$(PIP) -e '.[dev,browser-test,train,postgres]'
 	@touch $@ $(RUN_STAMP)
 
 $(TRAIN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
