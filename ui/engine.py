@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.captioner import Captioner
 from ugsd_core.wire.client import WebSocketLink
@@ -43,6 +44,7 @@ class LiveEngine:
     ) -> None:
         self._args = list(verifier_args)
         self._address = verifier
+        self._edge = edge
         self._where = {"device": device, "dtype": dtype}
         self._lock = threading.Lock()
         # The verifier's process loads its model while this one loads the edge.
@@ -79,13 +81,20 @@ class LiveEngine:
 
     def evaluation_source(self) -> SystemSource:
         """Whoever captions for an evaluation: the same models, over connections of their own."""
+        from ugsd_core.evaluation.manifest import checkpoint_facts
         from ugsd_core.evaluation.source import SystemSource
+        from ugsd_core.models.loading import default_checkpoint
 
+        def files(checkpoint: str | None, side: Literal["edge", "verifier"]) -> dict[str, Any]:
+            return self._where | checkpoint_facts(Path(checkpoint) if checkpoint else default_checkpoint(side))
+
+        named = dict(zip(self._args[::2], self._args[1::2], strict=False)).get("--checkpoint")
+        verifier = {"address": self._address} if self._address else files(named, "verifier")
         return SystemSource(
             self.captioner.drafter,
             self._connection,
             verifier_pid=lambda: None if self.child is None else self.child.pid,
-            facts={"device": self._where["device"], "edge": self._where},
+            facts={"device": self._where["device"], "edge": files(self._edge, "edge"), "verifier": verifier},
         )
 
     def _connection(self) -> WebSocketLink:

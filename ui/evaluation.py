@@ -10,6 +10,7 @@ import gradio as gr
 from ui.assets import web_asset
 from ui.components.evaluation_plots import RUN_PLOTS
 from ui.components.run_table import clip_player, run_table
+from ui.corpus_places import EXAMPLES
 from ui.evaluation_compare import CompareCard
 from ui.evaluation_parts import QUIET, Services, Values, html_part, said_part, show_tab, small_button
 from ui.evaluation_runs import RunCards
@@ -116,7 +117,7 @@ def _start_card(services: Services) -> dict[str, Any]:
     _heading("eval.start.title")
     place = gr.Dropdown(
         place_choices(services, "", "en"),
-        value=services.places.listed()[0].key if services.places.listed() else None,
+        value=EXAMPLES if any(place.key == EXAMPLES for place in services.places.listed()) else None,
         label=label("eval.place"),
         elem_id="evaluate-place",
         filterable=False,
@@ -222,7 +223,7 @@ class EvaluateTab:
     @property
     def outputs(self) -> list[Any]:
         """Everything that `show` may change."""
-        return [*self.runs.outputs, *self.start.outputs, *self.compare.outputs]
+        return [*self.runs.outputs, *self.start.outputs, self.start.language, *self.compare.outputs]
 
     def wire(self) -> None:
         """Connect what happens in the tab."""
@@ -263,7 +264,8 @@ class EvaluateTab:
         if not visit.opened:
             newest = next((entry.name for entry in self.services.folders.listed(session)), "")
             self.runs.look_at(session, newest)
-        return self._all(session, locale)
+        # Captions begin with the page's language, as those of the tab Caption do.
+        return self._all(session, locale) | {self.start.language: locale}
 
     def turned(self, turns: int, request: gr.Request) -> int:
         """The page speaks another language; counted where the tab was opened."""

@@ -218,7 +218,7 @@ def _extent(services: Services, clips: int, systems: int) -> Item:
     captions = {"clips": f"{clips:,}", "systems": systems, "captions": f"{clips * systems:,}"}
     for entry in services.folders.listed()[:5]:
         timings = services.folders.timings(entry.name)
-        speed = timings.get("clips_per_minute")  # captions a minute, whoever wrote them
+        speed = timings.get("captions_per_minute")
         if speed:
             minutes = clips * systems / float(speed)
             return Item("note", "eval.check.extent", captions | {"minutes": f"{max(minutes, 0.1):,.1f}"})

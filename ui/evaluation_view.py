@@ -214,7 +214,7 @@ def _ratio_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
         cells = ""
         for one in figures.values():
             found = one.get("ratios", {}).get(name) or {}
-            interval = _interval(found.get("low"), found.get("high"), percent)
+            interval = _interval(found.get("low"), found.get("high"), percent).replace(" % …", " …")
             pooled = found.get("pooled")
             title = (
                 say(locale, "eval.pooled", pooled=percent(pooled), n=found.get("n", 0)) if pooled is not None else ""
@@ -233,7 +233,13 @@ def _clock_rows(timed: dict[str, Any], locale: Locale) -> Iterable[str]:
         for one in timed.values():
             found = one.get("clocks", {}).get(name) or {}
             p50, p95 = found.get("p50"), found.get("p95")
-            below = "" if p95 is None else say(locale, "eval.p95", value=_clock(name, p95, locale))
+            below = (
+                ""
+                if p95 is None
+                else say(
+                    locale, "eval.p95", value=f"{p95:,.0f}" if name in ("itps", "otps") else _clock(name, p95, locale)
+                )
+            )
             cells += _cell(_clock(name, p50, locale), below, f"n = {found.get('n', 0)}")
         if name == "wall_s":
             head = row_head(say(locale, "eval.wall"), say(locale, "eval.wall.means"))

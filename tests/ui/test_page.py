@@ -316,4 +316,4 @@ print(sorted({"torch", "transformers"} & set(sys.modules)))
 def test_a_page_without_models_has_its_tabs_and_imports_none() -> None:
     done = subprocess.run([sys.executable, "-c", BARE], cwd=ROOT, capture_output=True, text=True, check=True)
     said = done.stdout.splitlines()[-2:]
-    assert said == ["['caption', 'inspect', 'compare'] ['inspect-strip', 'tour-start']", "[]"]
+    assert said == ["['caption', 'inspect', 'compare', 'evaluate'] ['inspect-strip', 'tour-start']", "[]"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ui.components.plots import AMBER, BLUE, GREEN, GREY, RED, plot_bar, plot_figure
+from ui.components.plots import AMBER, BLUE, GREEN, GREY, HEIGHT, RED, plot_bar, plot_figure
 from ui.evaluation_view import metric_name, system_name
 from ui.language import Locale, say
 
@@ -23,7 +23,6 @@ __all__ = ["RUN_PLOTS", "confusion_plot", "label_plot", "latency_plot", "quality
 
 _COLORS = (BLUE, RED, GREEN, AMBER, GREY, "#8a6fc0", "#2a8c9b", "#b05a86")
 _MARKS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
-_SIDES = ("middle right", "bottom right", "top right", "middle left")
 _PATTERNS = ("", "/", "x", ".", "-", "\\", "+", "|")
 
 
@@ -32,7 +31,8 @@ def quality_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
     systems = run.metrics.get("systems", {})
     figure = plot_figure(say(locale, "eval.plot.rho"), metric_name(locale, metric))
     drawn = False
-    for number, name in enumerate(systems):
+    for name in systems:
+        number = _place(name)
         score = systems[name].get("metrics", {}).get(metric) or {}
         rate = systems[name].get("ratios", {}).get("transmission_rate") or {}
         value, at = score.get("value"), rate.get("value")
@@ -41,8 +41,8 @@ def quality_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
         alone = at is None  # nothing was drafted: the verifier wrote everything
         x = 100.0 if alone else 100 * at
         figure.add_scatter(
-            x=[x], y=[value], mode="markers+text", text=[system_name(locale, name)], textposition=_SIDES[number % 4],
-            name=system_name(locale, name), showlegend=False, cliponaxis=False,
+            x=[x], y=[value], mode="markers", text=[system_name(locale, name)], name=system_name(locale, name),
+            cliponaxis=False,
             marker={"size": 10, "color": _COLORS[number % 8],
                     "symbol": f"{_MARKS[number % 8]}{'-open' if alone else ''}"},
             error_y=_error(value, score.get("low"), score.get("high"), _COLORS[number % 8]),
@@ -51,10 +51,17 @@ def quality_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
             hovertemplate="%{text}<br>ρ %{x:.1f} %<br>%{y:.2f}<extra></extra>",
         )  # fmt: skip
         drawn = True
-    figure.update_xaxes(range=[-6, 124], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
+    figure.update_xaxes(range=[-6, 106], tickvals=[0, 25, 50, 75, 100], ticksuffix=" %")
     figure.update_yaxes(rangemode="normal")
-    figure.update_layout(margin={"t": 24})
+    figure.update_layout(height=HEIGHT + 40)
     return figure if drawn else None
+
+
+def _place(system: str) -> int:
+    """A system has one colour, mark and pattern in all plots of all runs."""
+    from ugsd_core.evaluation.systems import SYSTEMS
+
+    return list(SYSTEMS).index(system) if system in SYSTEMS else sum(system.encode())
 
 
 def _error(value: float, low: float | None, high: float | None, color: str) -> dict[str, Any] | None:
@@ -68,7 +75,12 @@ def _error(value: float, low: float | None, high: float | None, color: str) -> d
 
 def latency_plot(run: OpenRun, locale: Locale) -> Figure | None:
     """Median and 95th percentile of the first text and of the whole caption, by system."""
-    systems = run.timings.get("systems", {})
+    # What an oracle takes is no time that anybody would wait.
+    systems = {
+        name: one
+        for name, one in run.timings.get("systems", {}).items()
+        if _clock_of(one, "total_s", "p50") is not None
+    }
     if not systems:
         return None
     names = [system_name(locale, name) for name in systems]
@@ -100,7 +112,8 @@ def spread_plot(run: OpenRun, metric: str, locale: Locale) -> Figure | None:
     figure = plot_figure(metric_name(locale, metric), say(locale, "eval.plot.share"))
     dashes = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
     drawn = False
-    for number, name in enumerate(run.systems):
+    for name in run.systems:
+        number = _place(name)
         own = np.array([v for v, line in zip(values, run.lines, strict=True) if v is not None and line.system == name])
         if own.size == 0:
             continue
@@ -124,7 +137,8 @@ def label_plot(run: OpenRun, locale: Locale) -> Figure | None:
         return None
     names = [say(locale, f"label.{label}") for label in labels]
     figure = plot_figure("", say(locale, "eval.plot.agree"), barmode="group")
-    for number, system in enumerate(run.systems):
+    for system in run.systems:
+        number = _place(system)
         right = dict.fromkeys(labels, 0)
         of = dict.fromkeys(labels, 0)
         for index, line in enumerate(run.lines):
