@@ -9,6 +9,7 @@ whose locks can't be trusted either: one process alone holds the file, as in a h
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def sqlite_store(address: str | Path, *, create: bool, clock: Callable[[], str])
         begin_write=lambda connection: _execute(connection, "BEGIN IMMEDIATE"),
         check=_check,
         compact=_compact,
+        one_writer=threading.Lock(),
         clock=clock,
     )
 
