@@ -107,7 +107,6 @@ find(".ann-door form").addEventListener("submit", async (event) => {
     await ask("sign-in", { body: { name: data.get("name"), password: data.get("password") ?? "", role: data.get("role") ?? "" } });
     find(".ann-secret input").value = "";
     await begin();
-    region.focus({ preventScroll: true });
   } catch (error) {
     problem.textContent = error instanceof Refused ? plainly(error.told) : say("annotate.error.offline");
   }
@@ -148,7 +147,7 @@ async function choose(campaign) {
   form.setTaxonomy(rules.taxonomy);
   drawRules();
   if (view === "review") await reviewing.open(rules);
-  await show(await ask("work", { query: { campaign } }));
+  await show(await ask("work", { query: { campaign, last: store.get(lastKey()) } }));
 }
 
 function drawRules() {
@@ -202,6 +201,7 @@ async function show(work) {
     return;
   }
   outbox.at(rules.id, current.id, current.revision);
+  store.set(lastKey(), current.id);
   tokens.show(current);
   form.load(current, current.form);
   const system = find(".ann-system");
@@ -211,8 +211,9 @@ async function show(work) {
   region.dataset.item = current.id;
   const loaded = player.load(soundOf(current), { seconds: current.duration_s, known: current.heard, must: rules.must_listen });
   if (ahead) soundOf(ahead)?.catch(() => {});
-  await loaded;
+  // Now, and not when the clip is there: somebody may be typing by then.
   if (element.contains(document.activeElement) || document.activeElement === document.body) region.focus({ preventScroll: true });
+  await loaded;
 }
 
 // Goes on to the item that is here already; what comes after it is asked for meanwhile, so that nobody waits for it.
@@ -361,6 +362,8 @@ async function attempt(work) {
   }
 }
 
+// What was open last: the one ahead is held by the server as well.
+const lastKey = () => `ugsd-annotate-item/${person?.name ?? ""}/${rules?.id ?? ""}`;
 // What can be taken back, the last one last; it outlives a reload.
 const undoKey = () => `ugsd-annotate-undo/${person?.name ?? ""}`;
 const undoable = () => JSON.parse(store.get(undoKey()) ?? "[]");

@@ -137,6 +137,21 @@ def test_a_submit_brings_the_next_caption_which_was_known_before(desk: Desk) -> 
     }  # fmt: skip
 
 
+def test_a_reload_comes_back_to_the_same_caption_though_the_next_one_is_held_too(desk: Desk) -> None:
+    work = desk.work(ANN, "voices")
+    assert [desk.work(ANN, "voices")["item"]["id"] for _ in range(3)] == [work["item"]["id"]] * 3
+    told = desk.take(ANN, [event("skipped", work["item"]["id"])], {"campaign": "voices"}, "en")
+    assert desk.work(ANN, "voices")["item"]["id"] == told["work"]["item"]["id"] == work["ahead"]["id"]
+
+
+def test_a_reload_comes_back_to_a_draft_that_was_taken_up_again(desk: Desk) -> None:
+    item = desk.work(ANN, "voices")["item"]["id"]
+    desk.take(ANN, [event("skipped", item)], {"campaign": "voices"}, "en")
+    desk.take(ANN, [event("undone", item), event("draft_saved", item, answer={"note": "so"})], None, "en")
+    assert desk.work(ANN, "voices", last=item)["item"]["id"] == item
+    assert desk.work(ANN, "voices", last="no-such-item")["item"]["id"] != item
+
+
 def test_the_same_events_sent_again_change_nothing(desk: Desk) -> None:
     item = desk.work(ANN, "voices")["item"]["id"]
     events = [event("listened", item, start_s=0, end_s=0.3, spent_s=0.3), event("skipped", item)]

@@ -77,18 +77,19 @@ class Desk:
             "must_listen": view.must_listen,
         }
 
-    def work(self, user: User, campaign: str, item: str = "") -> dict[str, Any]:
+    def work(self, user: User, campaign: str, item: str = "", last: str = "") -> dict[str, Any]:
         """What to work on: the item, the one after it (so that the page has its clip in time), and the progress.
 
         Args:
             item: Open this one; otherwise what was open last, or else the next one.
+            last: What the page had open last, if it knows.
 
         Raises:
             AnnotationError: If there is no such campaign or item.
         """
         service = self.service(user)
         rules = service.campaign(campaign)
-        view = service.open(campaign, item) if item else service.resume(campaign)
+        view = service.open(campaign, item) if item else self._resume(service, campaign, last)
         if view is None:  # what was put aside as a draft comes last
             left = service.queues(campaign).draft
             view = service.open(campaign, left[0]) if left else None
@@ -99,6 +100,15 @@ class Desk:
             "ahead": None if after is None else self._item(service, rules, after),
             "progress": self._progress(service, campaign),
         }
+
+    def _resume(self, service: AnnotationService, campaign: str, last: str) -> ItemView | None:
+        """What was open last. The item ahead of it is held as well, so that the store alone can't tell."""
+        found = service.queues(campaign)
+        if last in found.held or last in found.draft:
+            return service.open(campaign, last)
+        held = set(found.held)
+        first = next((item for item in found.pending if item in held), None)
+        return service.resume(campaign) if first is None else service.open(campaign, first)
 
     def take(self, user: User, events: Any, then: Any, locale: Locale) -> dict[str, Any]:
         """Take in what a person did, in its order, and give what comes next.

@@ -152,7 +152,8 @@ class _Calls:
 
     def work(self, call: Call) -> dict[str, Any]:
         """What to work on."""
-        return self._desk.work(call.person, call.query.get("campaign", ""), call.query.get("item", ""))
+        names = (call.query.get(name, "") for name in ("campaign", "item", "last"))
+        return self._desk.work(call.person, *names)
 
     def events(self, call: Call) -> dict[str, Any]:
         """Take in what a person did. The page says whose it is, so that nothing lands under another's name."""
