@@ -10,6 +10,7 @@ tidy end; that a commit is on the disk and not in a cache is the pragmas' work, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import signal
@@ -110,7 +111,8 @@ def free_port() -> int:
 
 def write_to_server(name: str, port: int, book: Book, stop: threading.Event) -> None:
     """Submit without a pause; what was not answered is sent again, to whatever server there is."""
-    number, link = 0, None
+    number = 0
+    link: Any = None
     while not stop.is_set():
         number += 1
         event_id = new_event_id()
@@ -129,6 +131,8 @@ def write_to_server(name: str, port: int, book: Book, stop: threading.Event) -> 
                     raise ConnectionError
                 break
             except OSError:
+                if link is not None:
+                    shut(link)
                 link = None
                 if stop.is_set():
                     return
@@ -138,6 +142,22 @@ def write_to_server(name: str, port: int, book: Book, stop: threading.Event) -> 
             book.note(event_id, said["revision"], repeated=said["repeated"])
         else:
             book.fault(said["error"])
+    if link is not None:
+        shut(link)
+
+
+def shut(link: Any) -> None:
+    """Close a connection whose other end may be gone."""
+    with contextlib.suppress(OSError):
+        link.close()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill a process and give back what belongs to it."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def start_server(address: str, media: Path, port: int) -> subprocess.Popen[str]:
@@ -164,8 +184,7 @@ def kill_servers(address: str, media: Path, kills: int, writers: int, seed: int,
             while len(book.acks) < before + writers:  # it is at work
                 time.sleep(0.001)
             time.sleep(draw.uniform(0.0, 0.25))
-            server.send_signal(signal.SIGKILL)
-            server.wait()
+            end(server)
             say(f"{done + 1} of {kills} kills, {len(book.acks)} events acknowledged")
             server = start_server(address, media, port)
         time.sleep(1.0)  # what was in flight is sent again and acknowledged
@@ -173,8 +192,7 @@ def kill_servers(address: str, media: Path, kills: int, writers: int, seed: int,
         stop.set()
         for thread in threads:
             thread.join()
-        server.kill()
-        server.wait()
+        end(server)
     return book, kills
 
 
@@ -222,15 +240,15 @@ def kill_writers(address: str, kills: int, writers: int, seed: int, *, say: Any)
             number = draw.randrange(writers)
             process, thread = running[number]
             process.send_signal(signal.SIGKILL)
-            process.wait()
-            thread.join()
+            thread.join()  # it reads to the end of what was said
+            end(process)
             say(f"{done + 1} of {kills} kills, {len(book.acks)} events acknowledged")
             running[number] = start(number)
     finally:
         for process, thread in running:
-            process.kill()
-            process.wait()
+            process.send_signal(signal.SIGKILL)
             thread.join()
+            end(process)
     return book, kills
 
 

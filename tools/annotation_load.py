@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tools.annotation_durability import free_port, start_server
+from tools.annotation_durability import end, free_port, start_server
 from ugsd_core.annotations.bulk import verify
 from ugsd_core.annotations.campaign import Campaign, Item, NewItem, create_campaign, word_tokens
 from ugsd_core.annotations.events import new_event_id
@@ -123,8 +123,7 @@ def main() -> int:
             one.join()
         took_s = time.monotonic() - begin
         for server in servers:
-            server.kill()
-            server.wait()
+            end(server)
         with open_store(address) as store:
             problems = verify(store)
             with store.reading() as tx:

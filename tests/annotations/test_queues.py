@@ -50,16 +50,16 @@ def test_two_who_ask_at_once_do_not_get_the_last_place_both(store: Store, media:
     assert person(store, media, "bob").next("emotions") is None
 
 
-def test_many_who_work_at_once_never_overshoot(sqlite: Store, media: Media) -> None:
-    items = make_campaign(sqlite, media, items=12, overlap=2)
+def test_many_who_work_at_once_never_overshoot(store: Store, media: Media) -> None:
+    items = make_campaign(store, media, items=12, overlap=2)
     threads = [
-        threading.Thread(target=work_through, args=(person(sqlite, media, f"worker{number}"),)) for number in range(6)
+        threading.Thread(target=work_through, args=(person(store, media, f"worker{number}"),)) for number in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    with sqlite.reading() as tx:
+    with store.reading() as tx:
         counts = [len(tx.answers("emotions", item=item, status="submitted")) for item in items]
     assert counts == [2] * 12
 

@@ -289,3 +289,25 @@ def test_a_reader_sees_one_moment_while_others_write(store: Store, media: Media)
         assert reader.count() == before
     with store.reading() as reader:
         assert reader.count() == before + 1
+
+
+def test_a_server_that_would_forget_at_a_power_cut_is_refused(
+    postgres_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import create_engine
+
+    engine = create_engine(postgres_address.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+
+    def set_fsync(value: str) -> None:
+        with engine.connect() as connection:
+            connection.execute(text(f"ALTER SYSTEM SET fsync = {value}"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+            connection.execute(text("SELECT pg_sleep(0.3)"))
+
+    set_fsync("off")
+    try:
+        with pytest.raises(StoreError, match="turn it on"):
+            open_store(postgres_address)
+    finally:
+        set_fsync("on")
+        engine.dispose()

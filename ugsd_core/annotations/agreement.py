@@ -173,13 +173,10 @@ def alpha_interval(
     n = len(matrices)
     if n < 2:
         return None
-    rng = np.random.default_rng(seed)
-    flat = matrices.reshape(n, -1)
-    found: list[NDArray[np.float64]] = []
-    for start in range(0, draws, 100):
-        weights = rng.multinomial(n, np.full(n, 1.0 / n), size=min(100, draws - start))
-        found.append(_alphas((weights @ flat).reshape(-1, *matrices.shape[1:]), metric))
-    alphas = np.concatenate(found)
+    # Items that were answered alike are the same to a draw: what is drawn is how often each way of answering comes.
+    ways, times = np.unique(matrices.reshape(n, -1), axis=0, return_counts=True)
+    weights = np.random.default_rng(seed).multinomial(n, times / n, size=draws)
+    alphas = _alphas((weights @ ways).reshape(draws, *matrices.shape[1:]), metric)
     alphas = alphas[~np.isnan(alphas)]
     if len(alphas) < draws / 10:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError
@@ -20,6 +21,7 @@ __all__ = ["postgres_store"]
 
 #: Any fixed number will do; this one spells "ugsd".
 WRITER_LOCK = 0x75677364
+BEGIN_WRITE = text("SELECT set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock(:key)")
 
 
 def postgres_store(address: str, *, clock: Callable[[], str]) -> Store:
@@ -43,6 +45,7 @@ def postgres_store(address: str, *, clock: Callable[[], str]) -> Store:
         begin_write=_begin_write,
         check=_check,
         compact=_compact,
+        one_writer=nullcontext(),  # the server wakes whoever is next
         clock=clock,
     )
 
@@ -52,9 +55,8 @@ def _begin_read(connection: Connection) -> None:
 
 
 def _begin_write(connection: Connection) -> None:
-    # Not less than what the server was set to by whoever runs it, but never an acknowledgement before the disk.
-    connection.execute(text("SET LOCAL synchronous_commit = on"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
+    # One round trip for both. The server may be set to acknowledge before the disk has it; here it never does.
+    connection.execute(BEGIN_WRITE, {"key": WRITER_LOCK})
 
 
 def _check(connection: Connection) -> list[str]:
@@ -62,7 +64,9 @@ def _check(connection: Connection) -> list[str]:
     found = []
     for setting in ("fsync", "full_page_writes"):
         if connection.execute(text(f"SHOW {setting}")).scalar_one() != "on":
-            found.append(f"the server has {setting} off, so that a power cut would lose what was acknowledged")
+            found.append(
+                f"the server has {setting} off, so that a power cut would lose what was acknowledged; turn it on"
+            )
     return found
 
 

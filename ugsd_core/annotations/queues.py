@@ -119,9 +119,10 @@ def next_item(
 
 def resumed(tx: Reader, campaign: Campaign, annotator: str) -> str | None:
     """The item that the annotator had open last and has not finished; what a reload comes back to."""
-    statuses = tx.statuses(campaign.id, annotator)
-    unfinished = ("pending", "draft")
-    return next((item for item in tx.held(campaign.id, annotator) if statuses.get(item, "pending") in unfinished), None)
+    for item in tx.held(campaign.id, annotator):
+        if tx.answer(campaign.id, item, annotator).status in ("pending", "draft"):
+            return item
+    return None
 
 
 def has_room(tx: Reader, campaign: Campaign, item: str, annotator: str) -> bool:
@@ -159,7 +160,7 @@ def claim(tx: Writer, campaign: Campaign, item: str, annotator: str, *, draft: b
 
 def later(at: str, seconds: float) -> str:
     """A time as events have it, so much later."""
-    moment = datetime.fromisoformat(at.replace("Z", "+00:00")) + timedelta(seconds=seconds)
+    moment = datetime.fromisoformat(at) + timedelta(seconds=seconds)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -15,12 +15,13 @@ from ugsd_core.annotations.state import AnswerState, GoldState
 from ugsd_core.annotations.statements import (
     ANSWER,
     HELD,
+    HELD_BY_OTHERS,
     ITEM,
     ITEMS_MARK,
     KNOWN,
     RESERVATION,
     STATUSES,
-    TAKEN,
+    SUBMITTED,
     TAKEN_OF_ITEM,
 )
 
@@ -57,6 +58,12 @@ class Reader:
         while rows := self.connection.execute(query.where(events.c.seq > last).limit(CHUNK)).all():
             last = rows[-1].seq
             yield from map(_event, rows)
+
+    def deeds(self, campaign: str) -> Iterator[tuple[str, str, str]]:
+        """Annotator, kind and time of every event that somebody made, in order; a look at all without their content."""
+        query = select(events.c.annotator, events.c.kind, events.c.at).order_by(events.c.seq)
+        rows = self.connection.execute(query.where(events.c.campaign == campaign, events.c.annotator != ""))
+        yield from map(tuple, rows)
 
     def count(self, campaign: str | None = None) -> int:
         """Number of events."""
@@ -201,9 +208,11 @@ class Reader:
         values = {"b_campaign": campaign, "b_annotator": annotator, "b_now": self.clock()}
         if item is not None:
             rows = self.connection.execute(TAKEN_OF_ITEM, values | {"b_item": item})
-        else:
-            rows = self.connection.execute(TAKEN, values)
-        return {name: int(count) for name, count in rows}
+            return {name: int(count) for name, count in rows}
+        taken = {name: int(count) for name, count in self.connection.execute(SUBMITTED, values)}
+        for name, count in self.connection.execute(HELD_BY_OTHERS, values):
+            taken[name] = taken.get(name, 0) + int(count)
+        return taken
 
     def held(self, campaign: str, annotator: str) -> list[str]:
         """Items that the annotator holds now, the last touched first."""

@@ -9,7 +9,6 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from ugsd_core.annotations.events import AnnotationEvent
 from ugsd_core.annotations.reading import Reader
 from ugsd_core.annotations.state import AnswerState
 
@@ -118,10 +117,10 @@ def disagreements(tx: Reader, campaign: str) -> list[Disagreement]:
 
 def work(tx: Reader, campaign: str) -> list[Work]:
     """Time and rate of everybody who did something, by name."""
-    deeds: dict[str, list[AnnotationEvent]] = {}
-    for event in tx.events(campaign):
-        if event.annotator and event.kind not in ("campaign_created", "item_added", "adjudicated"):
-            deeds.setdefault(event.annotator, []).append(event)
+    deeds: dict[str, list[tuple[str, str]]] = {}
+    for annotator, kind, at in tx.deeds(campaign):
+        if kind not in ("campaign_created", "item_added", "adjudicated"):
+            deeds.setdefault(annotator, []).append((kind, at))
     return [_work(name, deeds[name], tx.answers(campaign, annotator=name)) for name in sorted(deeds)]
 
 
@@ -149,17 +148,17 @@ def _said(answer: Any) -> tuple[str, frozenset[str]]:
     return str(answer["verdict"]), frozenset(flag["kind"] for flag in answer["flags"])
 
 
-def _work(name: str, events: Iterable[AnnotationEvent], states: list[AnswerState]) -> Work:
+def _work(name: str, deeds: Iterable[tuple[str, str]], states: list[AnswerState]) -> Work:
     active_s, since_s, decisions = 0.0, 0.0, []
     before: datetime | None = None
-    for event in events:
-        now = datetime.fromisoformat(event.at.replace("Z", "+00:00"))
+    for kind, at in deeds:
+        now = datetime.fromisoformat(at)
         gap_s = (now - before).total_seconds() if before is not None else 0.0
         before = now
         if 0.0 < gap_s <= IDLE_S:
             active_s += gap_s
             since_s += gap_s
-        if event.kind in ("submitted", "skipped"):
+        if kind in ("submitted", "skipped"):
             decisions.append(since_s)
             since_s = 0.0
     verdicts = [state.answer["verdict"] for state in states if state.status == "submitted" and state.answer]

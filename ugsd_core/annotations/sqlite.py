@@ -9,6 +9,7 @@ whose locks can't be trusted either: one process alone holds the file, as in a h
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def sqlite_store(address: str | Path, *, create: bool, clock: Callable[[], str])
         begin_write=lambda connection: _execute(connection, "BEGIN IMMEDIATE"),
         check=_check,
         compact=_compact,
+        one_writer=threading.Lock(),
         clock=clock,
     )
 
@@ -142,10 +144,11 @@ def _execute(connection: Connection, statement: str) -> None:
 
 def _check(connection: Connection) -> list[str]:
     try:
-        rows = connection.exec_driver_sql("PRAGMA integrity_check(20)").fetchall()
+        rows = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
     except DatabaseError as error:
-        return [str(error.orig)]
-    return [str(row[0]) for row in rows if row[0] != "ok"]
+        rows = [str(error.orig)]
+    advice = "keep the file, and restore the last snapshot into a new one: ugsd annotations restore"
+    return [f"it is damaged ({row}); {advice}" for row in rows if row != "ok"]
 
 
 def _compact(engine: Engine) -> None:

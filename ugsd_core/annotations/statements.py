@@ -6,9 +6,7 @@ core. Parameters of a condition begin with ``b_``, so that they are not taken fo
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, func, insert, select, union, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, delete, exists, func, insert, select, union, update
 
 from ugsd_core.annotations.schema import answers, events, items, reservations
 
@@ -22,33 +20,19 @@ __all__ = [
     "DROP_RESERVATION",
     "EXTEND_RESERVATION",
     "HELD",
+    "HELD_BY_OTHERS",
     "ITEM",
     "ITEMS_MARK",
     "KNOWN",
     "RESERVATION",
     "STATUSES",
-    "TAKEN",
+    "SUBMITTED",
     "TAKEN_OF_ITEM",
 ]
 
 
 def _is(table: Table, *names: str) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(f"b_{name}") for name in names))
-
-
-def _taken(*more: str) -> Any:
-    submitted = select(answers.c.item, answers.c.annotator).where(
-        _is(answers, "campaign", *more),
-        answers.c.status == "submitted",
-        answers.c.annotator != bindparam("b_annotator"),
-    )
-    held = select(reservations.c.item, reservations.c.annotator).where(
-        _is(reservations, "campaign", *more),
-        reservations.c.expires_at > bindparam("b_now"),
-        reservations.c.annotator != bindparam("b_annotator"),
-    )
-    takers = union(submitted, held).subquery()
-    return select(takers.c.item, func.count()).group_by(takers.c.item)
 
 
 KNOWN = select(events.c.fingerprint, events.c.revision, events.c.at).where(_is(events, "id"))
@@ -62,9 +46,36 @@ STATUSES = select(answers.c.item, answers.c.status).where(_is(answers, "campaign
 ADD_ANSWER = insert(answers)
 CHANGE_ANSWER = update(answers).where(_is(answers, "campaign", "item", "annotator"))
 
-#: How many others have submitted each item of a campaign or hold it, and of one item.
-TAKEN = _taken()
-TAKEN_OF_ITEM = _taken("item")
+_SUBMITTED = and_(
+    _is(answers, "campaign"), answers.c.status == "submitted", answers.c.annotator != bindparam("b_annotator")
+)
+_HELD = and_(
+    _is(reservations, "campaign"),
+    reservations.c.expires_at > bindparam("b_now"),
+    reservations.c.annotator != bindparam("b_annotator"),
+)
+#: How many others have submitted each item; read off an index in its order, without sorting anything.
+SUBMITTED = select(answers.c.item, func.count()).where(_SUBMITTED).group_by(answers.c.item)
+#: How many others hold each item and have not submitted it.
+HELD_BY_OTHERS = (
+    select(reservations.c.item, func.count())
+    .where(
+        _HELD,
+        ~exists().where(
+            answers.c.campaign == reservations.c.campaign,
+            answers.c.item == reservations.c.item,
+            answers.c.annotator == reservations.c.annotator,
+            answers.c.status == "submitted",
+        ),
+    )
+    .group_by(reservations.c.item)
+)
+_TAKERS = union(
+    select(answers.c.item, answers.c.annotator).where(_SUBMITTED, _is(answers, "item")),
+    select(reservations.c.item, reservations.c.annotator).where(_HELD, _is(reservations, "item")),
+).subquery()
+#: How many others have submitted one item or hold it.
+TAKEN_OF_ITEM = select(_TAKERS.c.item, func.count()).group_by(_TAKERS.c.item)
 
 RESERVATION = select(reservations.c.touched_at, reservations.c.expires_at).where(
     _is(reservations, "campaign", "item", "annotator")

@@ -7,16 +7,16 @@
     with store.reading() as tx:                                # one moment of the store
         state = tx.answer("campaign", "item", "annotator")
 
-Several threads and several processes may share a store. Writers are let in one after the other: within a process by a
-lock, between processes by the database (``BEGIN IMMEDIATE``; an advisory lock). The order of events is therefore the
-order of their commits, and a check made in a writing transaction still holds when it commits.
+Several threads and several processes may share a store. Writers are let in one after the other: by the database
+(``BEGIN IMMEDIATE``; an advisory lock), and for SQLite, whose waiters only look again now and then, by a lock within
+the process. The order of events is therefore the order of their commits, and a check made in a writing transaction still
+holds when it commits.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -50,11 +50,12 @@ class Store:
         begin_write: Callable[[Connection], None],
         check: Callable[[Connection], list[str]],
         compact: Callable[[Engine], None],
+        one_writer: AbstractContextManager[object],
         clock: Callable[[], str] = utc_now,
     ) -> None:
         self.engine, self.address, self.path, self.clock = engine, address, path, clock
         self._begin_read, self._begin_write, self._check, self._compact = begin_read, begin_write, check, compact
-        self._one_writer = threading.Lock()
+        self._one_writer = one_writer
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -171,11 +172,7 @@ def open_store(
         store = sqlite_store(address, create=create, clock=clock)
     try:
         if check and (found := store.check_integrity()):
-            raise StoreError(
-                f"the annotation store {store.address} is damaged ({found[0]}); keep the file, and restore the last "
-                "snapshot into a new one: ugsd annotations restore",
-                "damaged",
-            )
+            raise StoreError(f"the annotation store {store.address} is not sound: {found[0]}", "damaged")
         store.prepare()
     except BaseException:
         store.close()
