@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from contextlib import nullcontext
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError
@@ -45,7 +44,7 @@ def postgres_store(address: str, *, clock: Callable[[], str]) -> Store:
         begin_write=_begin_write,
         check=_check,
         compact=_compact,
-        one_writer=nullcontext(),  # the server wakes whoever is next
+        grouped=False,
         clock=clock,
     )
 

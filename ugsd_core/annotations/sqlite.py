@@ -9,7 +9,6 @@ whose locks can't be trusted either: one process alone holds the file, as in a h
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def sqlite_store(address: str | Path, *, create: bool, clock: Callable[[], str])
         begin_write=lambda connection: _execute(connection, "BEGIN IMMEDIATE"),
         check=_check,
         compact=_compact,
-        one_writer=threading.Lock(),
+        grouped=True,
         clock=clock,
     )
 

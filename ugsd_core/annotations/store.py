@@ -7,16 +7,16 @@
     with store.reading() as tx:                                # one moment of the store
         state = tx.answer("campaign", "item", "annotator")
 
-Several threads and several processes may share a store. Writers are let in one after the other: by the database
-(``BEGIN IMMEDIATE``; an advisory lock), and for SQLite, whose waiters only look again now and then, by a lock within
-the process. The order of events is therefore the order of their commits, and a check made in a writing transaction still
-holds when it commits.
+Several threads and several processes may share a store. The database lets writers in one after the other (``BEGIN
+IMMEDIATE``; an advisory lock), so the order of events is the order of their commits, and a check made in a writing
+transaction still holds when it commits. With SQLite, writers of one process that come together share a commit
+(`group_commit.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ugsd_core.annotations.errors import StoreError
 from ugsd_core.annotations.events import utc_now
+from ugsd_core.annotations.group_commit import GroupCommit
 from ugsd_core.annotations.reading import Reader
 from ugsd_core.annotations.schema import is_current, migrate
 from ugsd_core.annotations.writing import Writer
@@ -50,12 +51,12 @@ class Store:
         begin_write: Callable[[Connection], None],
         check: Callable[[Connection], list[str]],
         compact: Callable[[Engine], None],
-        one_writer: AbstractContextManager[object],
+        grouped: bool,
         clock: Callable[[], str] = utc_now,
     ) -> None:
         self.engine, self.address, self.path, self.clock = engine, address, path, clock
         self._begin_read, self._begin_write, self._check, self._compact = begin_read, begin_write, check, compact
-        self._one_writer = one_writer
+        self._group = GroupCommit(self._begun) if grouped else None
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -80,14 +81,31 @@ class Store:
         Raises:
             StoreError: If the database can't be written.
         """
-        with self._told(), self._one_writer, self.engine.connect() as connection:
-            self._begin_write(connection)
+        if self._group is not None:
+            with self._told(), self._group.turn() as connection:
+                yield Writer(connection, self.clock)
+            return
+        with self._told(), self._begun() as connection:
             try:
                 yield Writer(connection, self.clock)
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            try:
+                connection.commit()
+            except BaseException:
+                connection.invalidate()  # whatever state it is in, nobody else gets it
+                raise
+
+    def _begun(self) -> Connection:
+        """A connection with a writing transaction on it."""
+        connection = self.engine.connect()
+        try:
+            self._begin_write(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def check_integrity(self) -> list[str]:
         """What the database says is wrong with its own structure; empty if nothing is."""
@@ -112,7 +130,7 @@ class Store:
         Raises:
             StoreError: If others have the store open so that it can't be done now.
         """
-        with self._told(), self._one_writer:
+        with self._told(), nullcontext() if self._group is None else self._group.alone():
             self._compact(self.engine)
 
     def close(self) -> None:
