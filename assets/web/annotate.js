@@ -205,8 +205,9 @@ async function show(work) {
   tokens.show(current);
   form.load(current, current.form);
   const system = find(".ann-system");
-  system.hidden = !current.system;
-  system.textContent = current.system ? say("annotate.system", { system: current.system, clip: current.clip }) : "";
+  const by = current.clip ? say("annotate.system", { system: current.system, clip: current.clip }) : current.system;
+  system.textContent = [by, current.remark].filter(Boolean).join(" · ");
+  system.hidden = !system.textContent;
   drawSaved();
   region.dataset.item = current.id;
   const loaded = player.load(soundOf(current), { seconds: current.duration_s, known: current.heard, must: rules.must_listen });

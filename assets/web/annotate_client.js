@@ -2,7 +2,7 @@
 // a change is written into localStorage under the id of its event first, and taken out when the server has it on disk.
 // Sending one twice is harmless, so after a lost answer, a reload or a restart everything that is left is sent again.
 
-// crypto.randomUUID is there in secure contexts only; http on another machine is none.
+// crypto.randomUUID is there in secure contexts only; a page of another machine without TLS is none.
 const newId = () => {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -336,6 +336,9 @@ def test_a_row_lands_in_the_inbox_once_with_its_recording(desk: Desk, store: Sto
     with store.reading() as tx:
         ((_, body),) = tx.items(INBOX)
     assert body["origin"] == "evaluation" and body["audio"].endswith(".wav")
+    assert {"system", "remark"} <= set(desk.work(ANN, INBOX)["item"]), (
+        "the inbox is open: it says who sent what and why"
+    )
 
 
 def test_a_run_that_was_only_brought_sends_nothing(desk: Desk, tmp_path: Path) -> None:

@@ -177,6 +177,7 @@ class Desk:
         return shown | {
             "system": view.system,
             "clip": view.clip,
+            "remark": view.remark,
             "marks": self._marks(service, view) if view.has_trace else None,
         }
 
