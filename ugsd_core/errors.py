@@ -5,6 +5,7 @@
     ├── OptionError           a setting has no meaning or a combination makes no sense
     ├── CheckpointError       a model folder is missing, damaged, or unlike its partner
     ├── TraceError            a trace file cannot be read
+    ├── AnnotationError       what a person did to an annotation cannot be kept (`ugsd_core.annotations.errors`)
     └── WireError             anything between edge and verifier
         ├── ProtocolError         a frame that does not follow the protocol
         ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor)
