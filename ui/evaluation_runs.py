@@ -92,9 +92,9 @@ class RunCards:
         self.goes.change(None, None, None, js=show_tab("inspect"), **QUIET)
         self.table.ask(self.asked, None, self.table, **quick)
         self.views.seen(self.viewed, self.locale, self._plot_parts, **heavy)
-        self.table.act(
-            self.acted, [self.locale, self.goes], [self.player, self.table, self.row_said, self.goes], **quick
-        )
+        # In the queue, which alone tells the browser that a state changed.
+        acted = [self.player, self.table, self.row_said, self.goes]
+        self.table.act(self.acted, [self.locale, self.goes], acted, **QUIET, concurrency_limit=16)
         gr.on(
             [self.metric.input, self.system.input], self.replotted,
             [self.metric, self.system, self.locale], self._plot_parts,

@@ -151,7 +151,7 @@ class Visit:
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(address)
-        page.wait_for_selector(f"#{strip} .legend-state")
+        page.wait_for_selector(f"#{strip} .legend-state", state="attached")  # a link may open another tab at once
         page.evaluate(WATCH, f"#{strip}")
 
     def example(self, index: int = 0) -> None:

@@ -101,6 +101,28 @@ def annotate(browser: Browser) -> None:
                 page.screenshot(path=IMAGES / f"annotate-{name}.png", full_page=name == "phone")
 
 
+def evaluate(browser: Browser, address: str) -> None:
+    """The tab Evaluate: the example clips by four systems, the figures in light and the clips in dark."""
+    page = Visit(browser.new_context(**SCREENS["light"]).new_page(), address)
+    page.page.get_by_role("tab", name="Evaluate").click()
+    page.page.locator("#evaluate-check").click()
+    page.wait("!document.querySelector('#evaluate-begin').disabled")
+    page.page.locator("#evaluate-begin").click()
+    page.wait("document.querySelector('#evaluate-progress').textContent.includes('Finished')", 120)
+    page.page.locator("#evaluate-open").click()
+    page.wait("document.querySelector('#evaluate-about code')?.textContent.startsWith('examples')")
+    page.page.wait_for_timeout(1000)
+    page.page.screenshot(path=IMAGES / "evaluate-light.png")
+    run = page.page.locator("#evaluate-about code").inner_text()
+    page = Visit(browser.new_context(**SCREENS["dark"]).new_page(), f"{address}?run={run}")
+    page.page.wait_for_selector(".rows tbody tr", state="attached")
+    page.page.locator("#evaluate-clips-tab").click()
+    page.page.locator(".row-act.play").first.click()
+    page.wait("document.querySelector('.clip-player audio').duration > 1")
+    page.page.wait_for_timeout(1000)
+    page.page.screenshot(path=IMAGES / "evaluate-clips-dark.png")
+
+
 #: Moves the replay to the middle of the run.
 MIDDLE = """() => {
   const time = document.querySelector('#inspect-strip .replay-time');
@@ -133,6 +155,7 @@ def main(argv: list[str]) -> int:
                 print(f"{name}: {page.status()}")
                 if name == "light":
                     tabs(page)
+                    evaluate(browser, address)
         browser.close()
     return 0
 

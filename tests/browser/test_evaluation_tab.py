@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import Open, Served, Visit, serving
-from tests.browser.test_accessibility import found
+from tests.browser.test_accessibility import CONTROLS, NAMED, STEP, found
 from tests.browser.test_caption_tab import PHONE, outside
 from tests.browser.test_inspect_tab import wide
 from tests.ui.bad_corpora import BAD, make_bad_corpora
@@ -239,3 +239,23 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_page(
         assert page.fits(), name
         assert viewport is not PHONE or wide(page) == [], name
     assert page.complaints == []
+
+
+def test_everything_is_reached_with_tab_and_shows_that_it_is(visit: Open, evaluations: Served) -> None:
+    page = open_tab(visit, evaluations)
+    look(page)
+    view(page, "clips")
+    page.page.locator(".rows-field input[type=search]").fill("clip_00001")
+    page.wait("document.querySelectorAll('.rows tbody tr').length === 3")
+    page.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    page.page.locator("h1").click()
+    for _ in range(150):
+        page.page.keyboard.press("Tab")
+        if page.page.evaluate("document.activeElement !== document.body") and page.page.evaluate(STEP):
+            break
+    missed = page.page.evaluate(f"() => ({NAMED})(({CONTROLS})().filter((node) => !('reached' in node.dataset)))")
+    unseen = page.page.evaluate(f"() => ({NAMED})(({CONTROLS})().filter((node) => node.dataset.reached === 'unseen'))")
+    assert missed == [] and unseen == []
+    page.page.locator("#evaluate-clips-tab").focus()
+    page.page.keyboard.press("ArrowLeft")
+    assert page.page.locator("#evaluate-table").is_visible() and not page.page.locator("#evaluate-rows").is_visible()
