@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ui.annotation_hook import AnnotationQueue, RunQueue
 from ui.language import label
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Services:
     Attributes:
         jobs: None where no model is loaded: nothing can be started then.
         inspected: What the tab *Inspect* shows each visitor.
+        queue: Where captions go that annotators should look at.
     """
 
     folders: RunFolders
@@ -49,6 +51,7 @@ class Services:
     shelf: Shelf
     inspected: Visits
     jobs: EvaluationJobs | None
+    queue: AnnotationQueue = field(default_factory=RunQueue)
 
     @property
     def leaving(self) -> list[Callable[[str], None]]:

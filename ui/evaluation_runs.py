@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ugsd_core.errors import TraceError, UgsdError
-from ui.annotation_hook import queued, send_to_annotation
+from ugsd_core.evaluation.records import ClipLine
 from ui.components.evaluation_plots import run_plot
 from ui.components.run_table import empty_table, player_value, table_value
 from ui.evaluation_parts import QUIET, Services, Values, in_thread, show_tab, titled
@@ -190,10 +190,13 @@ class RunCards:
         except UgsdError as error:
             return {self.row_said: status_html(error_line(locale, error))}
 
+    def _recording(self, session: str, run: OpenRun, line: ClipLine) -> Path | None:
+        place = str((run.manifest.get("notes") or {}).get("place", ""))
+        return self.services.places.recording(place, line.path, session)
+
     def _play(self, session: str, run: OpenRun, clip: str, system: str, locale: Locale) -> str:
         line = run.line(clip, system)
-        place = str((run.manifest.get("notes") or {}).get("place", ""))
-        recording = self.services.places.recording(place, line.path, session)
+        recording = self._recording(session, run, line)
         self.services.visits.of(session).playing = (clip, system)
         if recording is None:
             return player_value(clip, problem=say(locale, "eval.no_sound"))
@@ -214,7 +217,8 @@ class RunCards:
         return {self.row_said: ""}
 
     def _annotate(self, session: str, run: OpenRun, clip: str, system: str, locale: Locale) -> Values:
-        new = send_to_annotation(run.line(clip, system), run)
+        found = run.line(clip, system)
+        new = self.services.queue.send_to_annotation(found, run, self._recording(session, run, found))
         key = "eval.annotated" if new else "eval.annotated.before"
         line = Line(say(locale, key, clip=clip, system=system_name(locale, system)))
         return {self.table: self._rows(session), self.row_said: status_html(line)}
@@ -313,7 +317,7 @@ class RunCards:
         place = str((run.manifest.get("notes") or {}).get("place", ""))
         first = next((line.path for line in run.lines if line.path), "")
         audio = self.services.places.recording(place, first, session) is not None
-        return table_value(run, visit.query, asked=asked, audio=audio, queued=queued(run))
+        return table_value(run, visit.query, asked=asked, audio=audio, queued=self.services.queue.queued(run))
 
     def _plots(self, run: OpenRun, visit: EvaluationVisit, locale: Locale) -> Values:
         if not visit.plots_seen:

@@ -10,7 +10,9 @@ import gradio as gr
 
 from ugsd_core.trace_store import TraceStore, default_trace_folder
 from ui.annotate import build_annotate_tab
+from ui.annotation.inbox_rows import InboxRows
 from ui.annotation.routes import Annotating, annotation_routes
+from ui.annotation_hook import RunQueue
 from ui.api import build_api
 from ui.assets import ASSETS, ExampleClip, example_clips, web_asset
 from ui.caption import build_caption_tab, example_folder
@@ -75,6 +77,7 @@ def build_page(
         shelf,
         visits,
         None if runs is None else EvaluationJobs(runs),
+        RunQueue() if annotating is None or annotating.trial else InboxRows(annotating.desk),
     )
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S), fill_width=True

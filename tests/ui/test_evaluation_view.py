@@ -11,7 +11,7 @@ import pytest
 from tests.ui.bad_corpora import BAD, make_bad_corpora
 from tests.ui.evaluated import make_run
 from ugsd_core.errors import OptionError
-from ui.annotation_hook import queued, send_to_annotation
+from ui.annotation_hook import RunQueue
 from ui.components.evaluation_plots import RUN_PLOTS, run_plot
 from ui.corpus_places import CorpusPlaces
 from ui.evaluation_check import Check, Wanted, check
@@ -204,13 +204,13 @@ def test_a_run_is_taken_away_without_sound_and_opened_again(run: OpenRun, folder
 def test_a_caption_is_queued_once_and_never_in_a_run_that_was_brought(tmp_path: Path) -> None:
     make_run(tmp_path / "run", 2, scored=False)
     run = RunFolders(tmp_path).open("run")
-    line = run.line("clip_00001", "ugsd")
-    assert send_to_annotation(line, run) and not send_to_annotation(line, run)
-    assert queued(run) == {("clip_00001", "ugsd")}
+    line, queue = run.line("clip_00001", "ugsd"), RunQueue()
+    assert queue.send_to_annotation(line, run) and not queue.send_to_annotation(line, run)
+    assert queue.queued(run) == {("clip_00001", "ugsd")}
     with (run.folder / "annotation_queue.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"id": "cut off by a kill')
-    assert send_to_annotation(run.line("clip_00000", "edge"), run)
-    assert queued(run) == {("clip_00001", "ugsd"), ("clip_00000", "edge")}
+    assert queue.send_to_annotation(run.line("clip_00000", "edge"), run)
+    assert queue.queued(run) == {("clip_00001", "ugsd"), ("clip_00000", "edge")}
     run.brought = True
     with pytest.raises(OptionError, match="looked at only"):
-        send_to_annotation(line, run)
+        queue.send_to_annotation(line, run)
