@@ -14,7 +14,7 @@ from ugsd_core.errors import OptionError
 
 if TYPE_CHECKING:
     from ugsd_core.evaluation.records import ClipLine
-    from ui.run_folders import OpenRun
+    from ui.open_run import OpenRun
 
 __all__ = ["QUEUE_FILE", "AnnotationQueue", "RunQueue"]
 

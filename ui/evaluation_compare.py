@@ -15,7 +15,7 @@ from ui.evaluation_parts import QUIET, Services, Values, in_thread
 from ui.evaluation_state import Said
 from ui.evaluation_view import metric_figure, metric_name, paired_table, scroll, system_name
 from ui.language import Locale, say
-from ui.run_folders import OpenRun
+from ui.open_run import OpenRun
 from ui.view import error_line, status_html
 from ui.wording import Line
 

@@ -20,7 +20,8 @@ from ui.evaluation_parts import QUIET, Services, Values, in_thread, show_tab, ti
 from ui.evaluation_state import EvaluationVisit, Said
 from ui.evaluation_view import about_run, corpus_table, metric_name, paired_table, system_name
 from ui.language import Locale, say
-from ui.run_folders import OpenRun, RunEntry
+from ui.open_run import OpenRun
+from ui.run_folders import RunEntry
 from ui.run_rows import Query
 from ui.view import error_line, status_html
 from ui.wording import Line

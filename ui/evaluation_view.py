@@ -12,7 +12,7 @@ from typing import Any
 
 from ui.components.figures import percent, size
 from ui.language import Locale, listed, say
-from ui.run_folders import OpenRun
+from ui.open_run import OpenRun
 
 __all__ = [
     "GROUPS",

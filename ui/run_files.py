@@ -14,7 +14,8 @@ from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE
 from ui.annotation_hook import QUEUE_FILE
 
 if TYPE_CHECKING:
-    from ui.run_folders import OpenRun, RunFolders
+    from ui.open_run import OpenRun
+from ui.run_folders import RunFolders
 
 __all__ = ["FILES", "REPORTS", "RunFiles"]
 

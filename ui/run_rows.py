@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ui.run_folders import OpenRun
+    from ui.open_run import OpenRun
 
 __all__ = ["PAGE_ROWS", "SORTS", "Query", "page_of", "selected"]
 

@@ -20,8 +20,9 @@ from ui.evaluation_jobs import JobState
 from ui.evaluation_start import duration, job_html
 from ui.evaluation_view import about_run, corpus_table, metric_figure, paired_table
 from ui.language import LOCALES, Locale
+from ui.open_run import OpenRun
 from ui.run_files import REPORTS, RunFiles
-from ui.run_folders import OpenRun, RunFolders
+from ui.run_folders import RunFolders
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 

@@ -17,7 +17,7 @@ from ui.language import Locale, say
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from ui.run_folders import OpenRun
+    from ui.open_run import OpenRun
 
 __all__ = ["RUN_PLOTS", "confusion_plot", "label_plot", "latency_plot", "quality_plot", "run_plot", "spread_plot"]
 

@@ -19,7 +19,7 @@ from ui.run_rows import PAGE_ROWS, Query, page_of
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.run_folders import OpenRun
+    from ui.open_run import OpenRun
 
 __all__ = ["clip_player", "empty_table", "player_value", "run_table", "table_value"]
 
