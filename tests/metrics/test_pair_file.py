@@ -83,7 +83,8 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     ]
     found = read_pairs(write(tmp_path, *rows))
     assert [pair.id for pair in found.pairs] == ["a", "b", "c", "e"]
-    assert [warning.split(" ")[0] for warning in found.warnings] == ["1", "1", "1", "labels"]
+    assert [warning.split(" ")[0].strip(",") for warning in found.warnings] == ["left", "without", "empty", "labels"]
+    assert found.warnings[0].endswith("1 caption: d")
 
 
 def test_a_run_folder_is_read_by_system_and_the_later_line_counts(tmp_path: Path) -> None:

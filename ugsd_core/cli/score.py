@@ -149,8 +149,8 @@ def _table(whole: dict[str, Any]) -> list[str]:
     metrics = whole["metrics"]
     spoken = "English" if whole["language"] == "en" else "Chinese"
     lines = [
-        f"{whole['n']:,} {spoken} captions; 95 % intervals from {whole['draws']:,} draws of {whole['resampled']}, "
-        f"seed {whole['seed']}",
+        f"{whole['n']:,} {spoken} {'caption' if whole['n'] == 1 else 'captions'}; 95 % intervals from "
+        f"{whole['draws']:,} draws of {whole['resampled']}, seed {whole['seed']}",
         "",
         *_columns(
             ("metric", "value", "95 %", "n", "unit"),

@@ -73,13 +73,17 @@ def read_pairs(path: Path, system: str | None = None) -> PairFile:
 
 def _warnings(pairs: tuple[CaptionPair, ...], failed: list[str]) -> Iterable[str]:
     if failed:
-        yield f"{len(failed)} captions failed (hypothesis null) and are left out: {_some(failed)}"
+        yield f"left out, because they failed (hypothesis null), {_count(failed, 'caption')}: {_some(failed)}"
     if bare := [pair.id for pair in pairs if not any(r.strip() for r in pair.references)]:
-        yield f"{len(bare)} clips have no reference; metrics that need one leave them out: {_some(bare)}"
+        yield f"without a reference, and left out where one is needed, {_count(bare, 'clip')}: {_some(bare)}"
     if empty := [pair.id for pair in pairs if not pair.hypothesis.strip()]:
-        yield f"{len(empty)} captions are empty and score 0: {_some(empty)}"
+        yield f"empty, and scored 0, {_count(empty, 'caption')}: {_some(empty)}"
     if odd := sorted({pair.label for pair in pairs if pair.label and pair.label not in EMOTION_LABELS}):
         yield f"labels that are no emotion here count as none: {_some(odd)} (known: {', '.join(EMOTION_LABELS)})"
+
+
+def _count(names: list[str], what: str) -> str:
+    return f"{len(names)} {what}{'s' if len(names) != 1 else ''}"
 
 
 def _some(names: list[str]) -> str:
@@ -213,11 +217,11 @@ def shared_clips(one: PairFile, other: PairFile) -> tuple[PairFile, PairFile]:
         raise OptionError("the two files have no id in common; only captions of the same clips can be compared")
     warnings = []
     if lost := len(one.pairs) + len(other.pairs) - 2 * len(kept):
-        warnings.append(f"{lost} clips are in one of the files only and left out of the comparison")
+        warnings.append(f"in one of the files only, and left out of the comparison: {lost} of their rows")
     first = tuple(one.pairs[n] for n in kept)
     second = tuple(theirs[pair.id] for pair in first)
     if unlike := [a.id for a, b in zip(first, second, strict=True) if set(a.references) != set(b.references)]:
-        warnings.append(f"{len(unlike)} clips have other references in the second file: {_some(unlike)}")
+        warnings.append(f"with other references in the second file, {_count(unlike, 'clip')}: {_some(unlike)}")
     speakers = tuple(one.speakers[n] for n in kept)
     return PairFile(first, speakers, tuple(warnings)), PairFile(second, speakers)
 
