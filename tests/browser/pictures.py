@@ -112,6 +112,7 @@ def evaluate(browser: Browser, address: str) -> None:
     page.page.locator("#evaluate-open").click()
     page.wait("document.querySelector('#evaluate-about code')?.textContent.startsWith('examples')")
     page.page.wait_for_timeout(1000)
+    page.page.evaluate("scrollTo(0, 0)")
     page.page.screenshot(path=IMAGES / "evaluate-light.png")
     run = page.page.locator("#evaluate-about code").inner_text()
     page = Visit(browser.new_context(**SCREENS["dark"]).new_page(), f"{address}?run={run}")
