@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui.annotation_hook import AnnotationQueue, RunQueue
-from ui.language import label
+from ui.language import LOCALES, label, say
 
 if TYPE_CHECKING:
     from ui.clip_sounds import ClipSounds
@@ -78,9 +79,14 @@ def show_tab(name: str) -> str:
     """A script that opens one of the page's tabs.
 
     An event with the tabs among its outputs would do it too, and would have Gradio go through all that is inside them
-    with every later update.
+    with every later update. On a narrow screen Gradio moves tabs that do not fit into a menu, where they have no name.
     """
-    return f"() => {{ document.querySelector('#tab-{name}-button').click(); }}"
+    titles = json.dumps([say(locale, f"tab.{name}") for locale in LOCALES])
+    return (
+        f"() => {{ const titles = {titles}; const inMenu = (button) => titles.includes(button.textContent.trim());"
+        f" (document.querySelector('#tab-{name}-button')"
+        " ?? [...document.querySelectorAll('.overflow-menu button')].find(inMenu))?.click(); }"
+    )
 
 
 def titled(title: str, inside: str, *, plain: bool = False) -> str:
