@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui.annotation_hook import AnnotationQueue, RunQueue
-from ui.language import label
+from ui.language import LOCALES, label, say
 
 if TYPE_CHECKING:
     from ui.clip_sounds import ClipSounds
@@ -30,6 +31,13 @@ __all__ = ["QUIET", "Services", "Values", "html_part", "in_thread", "said_part",
 Values = dict[Any, Any]
 #: Of every event of the tab.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+#: Where the screen is too narrow for all tabs, Gradio puts the last ones into a menu, without their ids.
+_SHOW_TAB = """() => {
+  const shown = document.querySelector("#tab-NAME-button");
+  if (shown) return void shown.click();
+  const names = NAMES;
+  [...document.querySelectorAll(".overflow-dropdown button")].find((one) => names.includes(one.textContent))?.click();
+}"""
 _SAID = '<p class="status" role="status" aria-live="polite">${value}</p>'
 
 
@@ -80,7 +88,8 @@ def show_tab(name: str) -> str:
     An event with the tabs among its outputs would do it too, and would have Gradio go through all that is inside them
     with every later update.
     """
-    return f"() => {{ document.querySelector('#tab-{name}-button').click(); }}"
+    names = [say(locale, f"tab.{name}") for locale in LOCALES]
+    return _SHOW_TAB.replace("NAMES", json.dumps(names)).replace("NAME", name)
 
 
 def titled(title: str, inside: str, *, plain: bool = False) -> str:
