@@ -18,9 +18,10 @@ from ui.components.evaluation_plots import run_plot
 from ui.components.run_table import empty_table, player_value, table_value
 from ui.evaluation_parts import QUIET, Services, Values, in_thread, show_tab, titled
 from ui.evaluation_state import EvaluationVisit, Said
-from ui.evaluation_view import about_run, corpus_table, metric_name, paired_table, system_name
+from ui.evaluation_view import about_run, corpus_table, metric_name, run_pairs, system_name
 from ui.language import Locale, say
 from ui.open_run import OpenRun
+from ui.run_files import UNREADABLE
 from ui.run_folders import RunEntry
 from ui.run_rows import Query
 from ui.view import error_line, status_html
@@ -147,6 +148,7 @@ class RunCards:
             problem = error
             yield self._says(session, locale, lambda now: error_line(now, problem))
             return
+        visit.plotted = None
         visit.run_line = lambda now: Line(say(now, "eval.scored"))
         yield None
 
@@ -271,17 +273,13 @@ class RunCards:
         return [(_choice(entry, locale), entry.name) for entry in self.services.folders.listed(session)]
 
     def _figures(self, run: OpenRun, locale: Locale) -> Values:
-        table = corpus_table(run, locale)
+        try:
+            table, pairs = corpus_table(run, locale), run_pairs(run, locale)
+        except UNREADABLE:  # of another version, or of somebody else's making
+            table = pairs = ""
         if not table:
             table = f'<p class="soft">{escape(say(locale, "eval.not_scored" if run.lines else "eval.no_captions"))}</p>'
-        metrics = run.metrics
-        units = {
-            name: score.get("unit", "")
-            for one in metrics.get("systems", {}).values()
-            for name, score in one.get("metrics", {}).items()
-        }
-        pairs = paired_table(metrics.get("paired", []), units, locale)
-        stale = bool(run.lines) and not run.scored
+        stale = bool(run.lines) and not (run.scored and table.startswith("<div"))
         return {
             self.figures: table,
             self.pairs: titled(say(locale, "eval.pairs"), pairs or say(locale, "eval.pairs.none"), plain=not pairs),
@@ -330,7 +328,10 @@ class RunCards:
         visit.plotted = wanted
         found: Values = {}
         for name, (heading, plot) in self.plots.items():
-            drawn = run_plot(name, run, visit.metric, visit.system, locale) if run.lines else None
+            try:
+                drawn = run_plot(name, run, visit.metric, visit.system, locale) if run.lines else None
+            except UNREADABLE:
+                drawn = None
             why = "" if drawn is not None else say(locale, f"eval.plot.none.{name}")
             found[heading] = titled(say(locale, f"eval.plot.title.{name}"), why, plain=True)
             found[plot] = gr.update(value=drawn, visible=drawn is not None)

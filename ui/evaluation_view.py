@@ -23,6 +23,7 @@ __all__ = [
     "metric_name",
     "paired_table",
     "row_head",
+    "run_pairs",
     "scroll",
     "system_name",
 ]
@@ -327,6 +328,17 @@ def paired_table(rows: Sequence[dict[str, Any]], units: dict[str, str], locale: 
         for key in ("difference", "p", "mde")
     )
     return scroll(say(locale, "eval.pairs"), table) + _details(say(locale, "compare.means"), f"<ul>{means}</ul>")
+
+
+def run_pairs(run: OpenRun, locale: Locale) -> str:
+    """The comparisons within a run; empty where there are none."""
+    metrics = run.metrics
+    units = {
+        name: score.get("unit", "")
+        for one in metrics.get("systems", {}).values()
+        for name, score in one.get("metrics", {}).items()
+    }
+    return paired_table(metrics.get("paired", []), units, locale)
 
 
 def _pair_cell(row: dict[str, Any] | None, unit: str, locale: Locale) -> str:

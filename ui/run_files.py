@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from ui.open_run import OpenRun
 from ui.run_folders import RunFolders
 
-__all__ = ["FILES", "REPORTS", "RunFiles"]
+__all__ = ["FILES", "REPORTS", "UNREADABLE", "RunFiles"]
 
 #: Format of the report to the file's name.
 REPORTS = {"md": "report.md", "csv": "report.csv", "json": "report.json", "latex": "report.tex"}
 #: What there is to take away, by the name of its button; ``zip`` is packed when it is asked for.
 FILES = ("clips", "metrics", "timings", *REPORTS, "zip")
 _PLAIN = {"clips": CLIPS_FILE, "metrics": METRICS_FILE, "timings": TIMINGS_FILE}
+#: What a file of figures that was not made here may raise.
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+_log = logging.getLogger("ugsd.page")
 #: What a brought run may become on disk.
 MOST_RUN_MB, MOST_FILES = 2_000.0, 200_000
 
@@ -48,7 +52,10 @@ class RunFiles:
             if (run.folder / file).is_file():
                 found[name] = _copied(run.folder / file, folder / file)
         if run.scored:
-            found |= _reports(run, folder)
+            try:
+                found |= _reports(run, folder)
+            except UNREADABLE:  # figures of another version, or of somebody else's making
+                _log.info("no report can be made of the figures of the run %s", run.name)
         self._hold(session, folder)
         return found
 

@@ -21,7 +21,7 @@ from ui.evaluation_start import duration, job_html
 from ui.evaluation_view import about_run, corpus_table, metric_figure, paired_table
 from ui.language import LOCALES, Locale
 from ui.open_run import OpenRun
-from ui.run_files import REPORTS, RunFiles
+from ui.run_files import REPORTS, UNREADABLE, RunFiles
 from ui.run_folders import RunFolders
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -91,6 +91,18 @@ def test_differences_show_p_and_what_could_have_been_seen(run: OpenRun) -> None:
     table = paired_table(rows, {"rougeL": "0–100"}, "en")
     assert table.count("MDE ") >= len(rows) - 5 and " p = " in f" {table}".replace("<small>", " ")
     assert paired_table([], {}, "en") == ""
+
+
+def test_figures_of_another_version_break_nothing(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "old", 3, draws=20)
+    for name, text in (("metrics.json", '{"systems": {"edge": {"metrics": {"rougeL": 7}}}}'), ("timings.json", "{}")):
+        (tmp_path / "runs" / "old" / name).write_text(text, encoding="utf-8")
+    run = RunFolders(tmp_path / "runs").open("old")
+    with pytest.raises(UNREADABLE):
+        corpus_table(run, "en")
+    assert "clips" in RunFiles(tmp_path).write("ada", run) and not set(REPORTS) & set(
+        RunFiles(tmp_path).write("a", run)
+    )
 
 
 # ── Plots ─────────────────────────────────────────────────────────────────────────────────────────────────────────
