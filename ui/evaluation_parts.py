@@ -31,13 +31,6 @@ __all__ = ["QUIET", "Services", "Values", "html_part", "in_thread", "said_part",
 Values = dict[Any, Any]
 #: Of every event of the tab.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-#: Where the screen is too narrow for all tabs, Gradio puts the last ones into a menu, without their ids.
-_SHOW_TAB = """() => {
-  const shown = document.querySelector("#tab-NAME-button");
-  if (shown) return void shown.click();
-  const names = NAMES;
-  [...document.querySelectorAll(".overflow-dropdown button")].find((one) => names.includes(one.textContent))?.click();
-}"""
 _SAID = '<p class="status" role="status" aria-live="polite">${value}</p>'
 
 
@@ -86,10 +79,14 @@ def show_tab(name: str) -> str:
     """A script that opens one of the page's tabs.
 
     An event with the tabs among its outputs would do it too, and would have Gradio go through all that is inside them
-    with every later update.
+    with every later update. On a narrow screen Gradio moves tabs that do not fit into a menu, where they have no name.
     """
-    names = [say(locale, f"tab.{name}") for locale in LOCALES]
-    return _SHOW_TAB.replace("NAMES", json.dumps(names)).replace("NAME", name)
+    titles = json.dumps([say(locale, f"tab.{name}") for locale in LOCALES])
+    return (
+        f"() => {{ const titles = {titles}; const inMenu = (button) => titles.includes(button.textContent.trim());"
+        f" (document.querySelector('#tab-{name}-button')"
+        " ?? [...document.querySelectorAll('.overflow-menu button')].find(inMenu))?.click(); }"
+    )
 
 
 def titled(title: str, inside: str, *, plain: bool = False) -> str:

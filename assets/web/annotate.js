@@ -29,7 +29,7 @@ function announce(text) {
 
 const plainly = (error) => {
   const key = `annotate.error.${error.code}`;
-  const own = props.words[locale()][key];
+  const own = tables[locale()][key];
   return own && error.english ? own : error.message || say("annotate.error.failed");
 };
 

@@ -210,7 +210,9 @@ def test_only_reviewers_review_and_export(desk: Desk, store: Store, media: Media
     told = review.overview(RAE, "voices")
     assert [entry["item"] for entry in told["disagreements"]] == ["item-001"]
     assert {person["annotator"] for person in told["people"]} == {"Ann", "Bob"}
-    assert set(told["definitions"]) <= {key.removeprefix("annotate.def.") for key in words("annotate.def.")["en"]}
+    assert set(told["definitions"]) <= {
+        key.removeprefix("annotate.def.") for key in json.loads(words("annotate.def."))["en"]
+    }
     assert [one["annotator"] for one in review.item(RAE, "voices", "item-001")["answers"]] == ["Ann", "Bob"]
 
 
@@ -353,7 +355,7 @@ def test_a_run_that_was_only_brought_sends_nothing(desk: Desk, tmp_path: Path) -
 def test_every_word_of_the_markup_is_there_in_both_languages() -> None:
     named = set(re.findall(r'data-(?:say|label|hint|tip)="([^"]+)"', markup()))
     for locale in LOCALES:
-        assert named <= set(words("annotate.", "help.annotate.")[locale])
+        assert named <= set(json.loads(words("annotate.", "help.annotate."))[locale])
 
 
 def test_nothing_in_the_markup_is_taken_for_a_template() -> None:
