@@ -147,7 +147,7 @@ def main(argv: list[str]) -> int:
             clip = next((i for i in clips if {"accepted", "corrected"} <= caption(trial, i)), clips[-1])
         for name, settings in SCREENS.items():
             # A fresh verifier each time, so that the ledger shows the acoustic code; another clip warms it up.
-            with serving(["app.py", "--port", "0", "--no-browser"], Path(folder) / "log") as address:
+            with serving(["app.py", "--port", "0", "--no-browser", "--runs", folder], Path(folder) / "log") as address:
                 page = visit(browser, address, settings)
                 caption(page, (clip + 1) % len(clips))
                 caption(page, clip)
