@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
-import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE, TIMINGS_FILE, TRACES_FOLDER
 from ui.annotation_hook import QUEUE_FILE
+from ui.session_folders import SessionFolders
 
 if TYPE_CHECKING:
     from ui.open_run import OpenRun
-from ui.run_folders import RunFolders
+    from ui.run_folders import RunFolders
 
 __all__ = ["FILES", "REPORTS", "UNREADABLE", "RunFiles"]
 
@@ -32,21 +31,12 @@ _log = logging.getLogger("ugsd.page")
 MOST_RUN_MB, MOST_FILES = 2_000.0, 200_000
 
 
-class RunFiles:
-    """One run's files a session; they go when another run's come and when the session ends. Safe for many threads.
-
-    Args:
-        folder: Where they are written; the page must be allowed to serve it, and whoever made it deletes it.
-    """
-
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(tempfile.gettempdir())
-        self._held: dict[str, Path] = {}
-        self._lock = threading.Lock()
+class RunFiles(SessionFolders):
+    """One run's files a session; they go when another run's come and when the session ends. Safe for many threads."""
 
     def write(self, session: str, run: OpenRun) -> dict[str, Path]:
         """Write a run's files in place of the session's earlier ones; returns those that there are, by their names."""
-        folder = Path(tempfile.mkdtemp(prefix="run-", dir=self._folder))
+        folder = self._new("run-")
         found = {}
         for name, file in _PLAIN.items():
             if (run.folder / file).is_file():
@@ -61,9 +51,8 @@ class RunFiles:
 
     def pack(self, session: str, run: OpenRun) -> Path:
         """A zip of the run folder: captions, figures and traces. A run holds no sound, so there is none in it."""
-        with self._lock:
-            folder = self._held.get(session)
-        if folder is None or not folder.is_dir():
+        folder = self._of(session)
+        if folder is None:
             self.write(session, run)
             folder = self._held[session]
         archive = folder / f"{run.name}.zip"
@@ -82,7 +71,7 @@ class RunFiles:
         """
         from ugsd_core.corpora.unpacking import UnpackLimits, unpack
 
-        folder = Path(tempfile.mkdtemp(prefix="brought-", dir=self._folder))
+        folder = self._new("brought-")
         try:
             inside = unpack(archive, folder, limits=UnpackLimits(MOST_RUN_MB, MOST_FILES))
             name = inside.name if inside != folder else archive.stem
@@ -90,18 +79,6 @@ class RunFiles:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-
-    def leave(self, session: str) -> None:
-        """The session is over."""
-        self._hold(session, None)
-
-    def _hold(self, session: str, folder: Path | None) -> None:
-        with self._lock:
-            old = self._held.pop(session, None)
-            if folder is not None:
-                self._held[session] = folder
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def _copied(source: Path, target: Path) -> Path:
