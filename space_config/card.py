@@ -58,8 +58,8 @@ VARIANTS = {
         "This Space loads its models from the hub, by default Qwen2.5-Omni-3B as the edge and Qwen2.5-Omni-7B as the\n"
         "verifier, both in bfloat16 on one GPU: weights of the two thinkers take about 28 GB, so a GPU of 48 GB is\n"
         "suggested. The code is Apache-2.0; each checkpoint has a licence of its own, which whoever runs the Space\n"
-        "must follow. **These checkpoints have not been tried with this program by its authors**, which is tested on tiny\n"
-        "random ones of the same classes.",
+        "must follow. **These checkpoints have not been tried with this program by its authors**, which is tested on\n"
+        "tiny random ones of the same classes.",
         {
             "UGSD_EDGE": "Qwen/Qwen2.5-Omni-3B",
             "UGSD_VERIFIER_CHECKPOINT": "Qwen/Qwen2.5-Omni-7B",

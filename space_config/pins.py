@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -18,11 +19,21 @@ from packaging.utils import canonicalize_name
 
 from space_config.errors import SpaceError
 
-__all__ = ["brought_along", "debian_packages", "direct", "pins", "requirements"]
+__all__ = ["brought_along", "debian_packages", "direct", "installed_needs", "pins", "requirements"]
 
 Needs = Callable[[str], Iterable[str] | None]
 #: Where a Space runs; markers are read for it wherever the folder is made.
 PLACE = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
+
+
+@lru_cache(maxsize=512)
+def installed_needs(name: str) -> tuple[str, ...]:
+    """``Requires-Dist`` of an installed package.
+
+    Raises:
+        PackageNotFoundError: If it is not installed.
+    """
+    return tuple(metadata.requires(name) or ())
 
 
 def pins(root: Path) -> dict[str, str]:
@@ -42,7 +53,7 @@ def debian_packages(root: Path) -> list[str]:
     return sorted(_project(root)["tool"]["ugsd"]["space"]["debian-packages"])
 
 
-def brought_along(wanted: Iterable[Requirement], needs: Needs = metadata.requires) -> set[str]:
+def brought_along(wanted: Iterable[Requirement], needs: Needs = installed_needs) -> set[str]:
     """Canonical names of all that a resolver would install besides, with the extras that are asked for.
 
     Raises:
@@ -74,7 +85,7 @@ def _needed(one: Requirement, needs: Needs) -> Iterator[Requirement]:
             yield other
 
 
-def requirements(root: Path, *, torch_index: str = "", needs: Needs = metadata.requires) -> str:
+def requirements(root: Path, *, torch_index: str = "", needs: Needs = installed_needs) -> str:
     """The text of ``requirements.txt``.
 
     Args:
