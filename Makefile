@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench lint clean
+.PHONY: help demo test caption train bench space smoke lint clean
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -29,6 +29,13 @@ train: $(TRAIN_STAMP)  ## Train the embedded pair (ARGS as `ugsd train --help` s
 
 bench: $(DEV_STAMP)  ## Overhead of the decoding loop and latency of a caption
 	@$(VENV)/python -m tools.bench $(ARGS)
+
+space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT=DIR (VARIANT=gpu)
+	@test -n "$(OUT)" || { echo "say where: make space OUT=path/to/folder" >&2; exit 2; }
+	@$(VENV)/python -m space_config.build "$(OUT)" --variant "$(or $(VARIANT),cpu)" --torch-index "$(TORCH_INDEX)"
+
+smoke: $(RUN_STAMP)  ## sdist and wheel in dist/, installed in a clean environment and used without network
+	@$(VENV)/python -m tools.smoke $(ARGS)
 
 lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff check --quiet .

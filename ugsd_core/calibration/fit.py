@@ -19,6 +19,7 @@ from ugsd_core.calibration.outcomes import Acceptance, meaning_changes
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.calibration.signals import SIGNALS
 from ugsd_core.errors import OptionError
+from ugsd_core.parts import install_line
 
 __all__ = [
     "MARGIN",
@@ -157,7 +158,7 @@ def _sklearn() -> Any:
         import sklearn.isotonic
         import sklearn.linear_model
     except ImportError as error:
-        raise OptionError("calibration needs scikit-learn; install it with: pip install -e '.[train]'") from error
+        raise OptionError(f"calibration needs scikit-learn; install it with: {install_line('train')}") from error
     return sklearn
 
 
