@@ -323,10 +323,11 @@ class GateMaker(Protocol):
 
 def _check(options: DecodingOptions, names: list[str]) -> None:
     for name in names:
-        if name not in GATES.names():
+        try:
+            GATES.find(name)
+        except OptionError:
             known = ", ".join(GATES.names())
-            raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {known}")
-        GATES.find(name)
+            raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {known}") from None
     if "mc_dropout" in names and options.mc_dropout_samples == 0:
         raise OptionError("the mc_dropout gate needs dropout samples; set --mc-dropout-samples to 8, say")
     if "bild" in names and options.tau is not None and options.tau > 1.0:

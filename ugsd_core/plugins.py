@@ -45,6 +45,8 @@ NOUNS: dict[Kind, str] = {
 }
 PREFIX = "ugsd_studio."
 SWITCH = "UGSD_PLUGINS"
+#: What each registry has made of plug-ins.
+_MADE: list[dict[Declared, Any]] = []
 #: Names are typed, joined by + and commas, used as file names and sent in a field of 64 characters.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -89,8 +91,10 @@ def declared(kind: Kind) -> Mapping[str, Declared]:
 
 
 def forget() -> None:
-    """Look again, as after something was installed; registries that have loaded a plug-in keep it."""
+    """Look again, as after something was installed."""
     _declared.cache_clear()
+    for made in _MADE:
+        made.clear()
 
 
 def loaded(entry: Declared) -> object:
@@ -163,6 +167,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.builtin: dict[str, T] = dict(builtin)
         self._adapt = adapt
         self._made: dict[Declared, T | PluginError] = {}
+        _MADE.append(self._made)
 
     def __getitem__(self, name: str) -> T:
         if name in self.builtin:
