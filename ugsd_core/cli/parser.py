@@ -6,6 +6,7 @@ import argparse
 
 from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
+from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.plugin_names import WithPlugins
@@ -69,6 +70,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_report(commands)
     add_annotations(commands)
     add_plugins(commands)
+    add_checkpoints(commands)
     commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser
