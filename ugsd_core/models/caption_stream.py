@@ -82,7 +82,10 @@ class CaptionStream:
         Returns:
             float32, (n, V).
         """
-        rows = self._model.logits(hidden)
+        return self.adjusted(self._model.logits(hidden), prefix)
+
+    def adjusted(self, rows: Logits, prefix: Sequence[int] | None = None) -> Logits:
+        """The model's logits (n, V), made those of this caption; see `logits`."""
         if self._bias is not None:
             rows = rows + self._bias
         once = self._model.say_once
