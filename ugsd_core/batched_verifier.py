@@ -144,11 +144,6 @@ class BatchedUtterance(TorchVerifierUtterance):
 
     _stream: BatchedStream
 
-    @property
-    def size_bytes(self) -> int:
-        """Memory of its keys and values."""
-        return self._stream.size_bytes
-
     def _open_stream(self) -> CaptionStream:
         from ugsd_core.models.batched_stream import BatchedStream
 

@@ -223,6 +223,11 @@ class TorchVerifierUtterance:
         self._written: tuple[int, ...] = ()
         self.opened = OpenedReply(request.utterance, self._stream.input_tokens, (perf_counter() - began) * 1e3)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its keys and values, and of the acoustic code it was opened with."""
+        return self._stream.size_bytes + len(self._request.code.payload)
+
     def _open_stream(self) -> CaptionStream:
         request = self._request
         return self._model.open(request.code, request.prompt, cast(Language, request.language))

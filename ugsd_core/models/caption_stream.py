@@ -7,7 +7,7 @@ rejected; the verifier feeds a whole block and rolls back the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,6 +58,12 @@ class CaptionStream:
     def ids(self) -> tuple[int, ...]:
         """The caption tokens held, in order."""
         return tuple(self._ids)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its keys and values."""
+        layers: list[Any] = list(self._cache.layers)
+        return sum(part.numel() * part.element_size() for layer in layers for part in (layer.keys, layer.values))
 
     def next_hidden(self) -> torch.Tensor:
         """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
