@@ -35,7 +35,8 @@ from ugsd_core.wire.messages import (
 __all__ = ["PROTOCOL_VERSION", "SUBPROTOCOL", "decode_down", "decode_up", "encode", "tag_of"]
 
 #: Counts up whenever the fields of a message change: 2 brought ``open.fusion``, ``verify.posterior``,
-#: ``verdict.queued_ms``; 3 brought ``error.retry_after_ms``, and ``need_features`` for an utterance that was open before.
+#: ``verdict.queued_ms``; 3 brought ``error.retry_after_ms``, and ``need_features`` for an utterance that was open
+#: before.
 PROTOCOL_VERSION = 3
 #: Names what all versions share: frames, ``hello``, ``welcome`` and ``refused``. It stays when `PROTOCOL_VERSION`
 #: counts up, so that a peer of another version is told so by a message and not by a connection that fails.
