@@ -8,20 +8,22 @@ are handed in.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any
 
 from ugsd_core.errors import OptionError
 
-__all__ = ["Admission", "BatchLimits", "Job", "Scheduler"]
+__all__ = ["MAX_RETRY_MS", "MIN_RETRY_MS", "Admission", "BatchLimits", "Job", "Scheduler"]
 
 #: How long after its last block a session counts as one that may ask again soon.
 _RECENT_S = 1.0
 #: Weight of the newest interval in the mean of intervals.
 _NEWEST = 0.1
-_RETRY_MS = (20, 5000)
+#: Bounds of the time after which a refused request is to be repeated.
+MIN_RETRY_MS, MAX_RETRY_MS = 20, 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,51 +83,53 @@ class Job:
 
 
 class _Line:
-    """Jobs of one kind, a line for each session; sessions take turns."""
+    """Jobs of one kind in the order of start-time fair queueing (Goyal and others, SIGCOMM 1996).
+
+    A job starts where its session's last one ended, or where the line is now, and lasts one turn; the earliest start
+    is next. So sessions take turns, and one that has many jobs waiting cannot slip in while those who wait for an
+    answer before they ask again are away.
+    """
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[Hashable, deque[Job]] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        self._drop_cancelled()
-        return bool(self._sessions)
+        self._jobs: list[tuple[int, int, Job]] = []
+        self._added = 0
+        self._turn = 0
+        self._free: dict[Hashable, int] = {}
+        self._waiting: Counter[Hashable] = Counter()
 
     def __len__(self) -> int:
-        return sum(len(line) for line in self._sessions.values())
+        return len(self._jobs)
 
     def __contains__(self, session: Hashable) -> bool:
-        return session in self._sessions
+        return session in self._waiting
 
     def add(self, job: Job) -> None:
-        """Add a job behind those of its session, and the session, if it had none, behind the others."""
-        self._sessions.setdefault(job.session, deque()).append(job)
+        """Put a job in line."""
+        start = max(self._turn, self._free.get(job.session, 0))
+        self._free[job.session] = start + 1
+        self._added += 1
+        self._waiting[job.session] += 1
+        heappush(self._jobs, (start, self._added, job))
 
     def first(self) -> Job | None:
         """The job whose turn it is."""
-        self._drop_cancelled()
-        return next(iter(self._sessions.values()))[0] if self._sessions else None
+        while self._jobs and self._jobs[0][2].cancelled:
+            self.pop()
+        return self._jobs[0][2] if self._jobs else None
 
     def pop(self) -> Job:
-        """Take the job whose turn it is; its session goes to the end."""
-        session, line = self._sessions.popitem(last=False)
-        job = line.popleft()
-        if line:
-            self._sessions[session] = line
+        """Take the job whose turn it is."""
+        self._turn, _, job = heappop(self._jobs)
+        self._waiting[job.session] -= 1
+        if not self._waiting[job.session]:
+            del self._waiting[job.session]
+        if len(self._free) > 2 * len(self._jobs) + 256:  # of sessions that may have ended
+            self._free = {session: start for session, start in self._free.items() if start > self._turn}
         return job
 
     def oldest_s(self) -> float:
         """When the oldest job was added."""
-        return min(line[0].queued_s for line in self._sessions.values())
-
-    def _drop_cancelled(self) -> None:
-        """Nothing cancelled stands first; deeper in line it does not matter yet."""
-        while self._sessions:
-            session, line = next(iter(self._sessions.items()))
-            while line and line[0].cancelled:
-                line.popleft()
-            if line:
-                return
-            del self._sessions[session]
+        return min(job.queued_s for _, _, job in self._jobs)
 
 
 class Scheduler:
@@ -163,7 +167,7 @@ class Scheduler:
 
     def take(self, now_s: float) -> list[Job] | float | None:
         """Jobs for one worker: a single, or rows for one pass; or the seconds to wait; None if there is nothing."""
-        rows, singles = bool(self._rows), bool(self._singles)
+        rows, singles = self._rows.first() is not None, self._singles.first() is not None
         if singles and (not rows or self._may_open()):
             self._opening += 1
             self._single_last = True
@@ -243,12 +247,11 @@ class Admission:
         """How long a request took: a pass, divided by those who shared it."""
         self._request_ms += 0.05 * (request_ms - self._request_ms)
 
-    def refusal_ms(self, session: Hashable) -> int | None:
+    def refusal_after_ms(self, session: Hashable) -> int | None:
         """None if a request can be taken in, else after how many milliseconds to ask again."""
         own = self._waiting.get(session, 0)
         if own < self._limits.waiting_each and self.total < self._limits.waiting:
             return None
         self.refused += 1
         ahead = own if own >= self._limits.waiting_each else self.total
-        low, high = _RETRY_MS
-        return max(low, min(high, round(ahead * self._request_ms / 2)))
+        return max(MIN_RETRY_MS, min(MAX_RETRY_MS, round(ahead * self._request_ms / 2)))

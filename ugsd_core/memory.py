@@ -2,7 +2,8 @@
 
 Two kinds of things are kept between requests: what a model has read of an utterance (large, and can be made again from
 the acoustic code), and acoustic codes (small, and can be asked for again). Of what nobody is using just now, the first
-kind goes first, the least recently used of a session that takes more than its share before any other.
+kind goes first, the least recently used before any other; but a session that holds several utterances and more than
+its share loses one of its own before others lose theirs.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ class MemoryLedger:
     def trim(self) -> None:
         """Forget what is not in use until the cap holds."""
         for small in (False, True):
-            while self.total_bytes > self.cap_bytes:
+            # Small things cannot help while what is in use is too much by itself.
+            while self.total_bytes > self.cap_bytes and not (small and self._pinned_bytes > self.cap_bytes):
                 key = self._victim(small)
                 if key is None:
                     break
@@ -111,11 +113,13 @@ class MemoryLedger:
 
     def _victim(self, small: bool) -> Hashable | None:
         share = self.cap_bytes / max(1, len(self._owners))
+        several = Counter(entry.owner for entry in self._entries.values() if not entry.small)
         fallback: Hashable | None = None
         for key, entry in self._entries.items():
             if entry.pins or entry.small != small or not entry.size_bytes:
                 continue
-            if self._owners[entry.owner] > share:
+            # One utterance each is nobody's fault, however long it is.
+            if small or (several[entry.owner] > 1 and self._owners[entry.owner] > share):
                 return key
             fallback = key if fallback is None else fallback
         return fallback

@@ -237,26 +237,18 @@ class WebSocketLink:
         deadline = time.monotonic() + deadline_s
         try:
             while True:
+                opening = session.open_again(request.utterance)
+                if opening is not None:
+                    self._send(opening)
                 try:
                     self._send(session.verify(request))
                     return self._wait(session.verdict, deadline)
                 except VerifierBusy as error:
-                    self._ask_again(session, request.utterance, error, deadline)
+                    if time.monotonic() + error.retry_after_s >= deadline:
+                        raise
+                    time.sleep(error.retry_after_s)
         finally:
             session.stop_verify()
-
-    def _ask_again(self, session: EdgeSession, utterance: str, busy: VerifierBusy, deadline: float) -> None:
-        """Wait as long as a busy verifier wishes, and open the utterance again if it was too busy for that, too.
-
-        Raises:
-            VerifierBusy: If the deadline comes before.
-        """
-        if time.monotonic() + busy.retry_after_s >= deadline:
-            raise busy
-        time.sleep(busy.retry_after_s)
-        opening = session.open_again(utterance)
-        if opening is not None:
-            self._send(opening)
 
     def generate(self, request: GenerateRequest, deadline_s: float) -> Iterator[GeneratedToken]:
         """See `VerifierLink.generate`. Nothing is asked before the first token is wanted."""

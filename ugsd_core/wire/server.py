@@ -27,7 +27,7 @@ from websockets.asyncio.server import serve as serve_websocket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from ugsd_core.batching import BatchLimits
+from ugsd_core.batching import MIN_RETRY_MS, BatchLimits
 from ugsd_core.errors import OptionError, ProtocolError, WireError
 from ugsd_core.messages import VerifyRequest
 from ugsd_core.verifier import Verifier
@@ -70,6 +70,7 @@ class _Connection:
         self._service = service
         self._session = ServerSession(service.verifier.info, access_token=access_token)
         self._lanes: dict[int, Lane] = {}
+        self._shut_out: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Serve until the connection ends; never raises for what the other side did."""
@@ -128,7 +129,13 @@ class _Connection:
         """Back-pressure, before any work and before anything of the request is remembered; None if there is room."""
         if not self._session.greeted or not isinstance(message, Open | VerifyRequest | Generate):
             return None
-        retry_after_ms = self._service.admission.refusal_ms(self)
+        retry_after_ms = self._service.admission.refusal_after_ms(self)
+        name = message.request.utterance if isinstance(message, Generate) else message.utterance
+        if isinstance(message, Open):
+            # What follows an opening that was refused is refused, too: it would be about nothing.
+            self._shut_out = self._shut_out | {name} if retry_after_ms is not None else self._shut_out - {name}
+        elif name in self._shut_out:
+            retry_after_ms = retry_after_ms or MIN_RETRY_MS
         return None if retry_after_ms is None else busy(message, retry_after_ms)
 
     async def _done(self, work: Work, result: object) -> None:
