@@ -271,7 +271,7 @@ def test_another_version_is_named_before_its_fields_are_judged() -> None:
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_up(frame)
     assert caught.value.code == "version"
-    frame, _ = pack_frame({"type": "welcome", "version": 3})
+    frame, _ = pack_frame({"type": "welcome", "version": protocol.PROTOCOL_VERSION + 1})
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_down(frame)
     assert caught.value.code == "version"
