@@ -94,6 +94,8 @@ class CaptionRun:
                 yield from self.lose(str(error))
                 return False
             standing = self.link.standing(self.utterance)
+        if standing == "away" and not self.lost:
+            yield from self.lose(f"The connection to the verifier at {self.link.address} was lost.")
         yield from self.frames()
         return standing == "open"
 

@@ -156,7 +156,7 @@ class VerifierLink(Protocol):
         """End the connection; never raises."""
 
 
-Standing = Literal["open", "closed", "away"]
+Standing = Literal["open", "closed", "silent", "away"]
 
 
 @runtime_checkable
@@ -167,7 +167,8 @@ class RecoveringLink(VerifierLink, Protocol):
         """What can be done now; never waits.
 
         ``"open"``: a block can be judged. ``"closed"``: there is a verifier, but it has to be given the utterance
-        anew, with `connect` and `open`, neither of which waits then. ``"away"``: nothing; ask before the next block.
+        anew, with `connect` and `open`, neither of which waits then. ``"silent"``: it missed a deadline and has
+        answered nothing since. ``"away"``: no connection stands. With either, ask again before the next block.
         """
 
     def deadline_s(self) -> float:

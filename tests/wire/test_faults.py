@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +13,16 @@ from ugsd_core.errors import OptionError, UgsdError, VerdictTimeout, VerifierUna
 from ugsd_core.messages import Verdict
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.faults import Faults, FaultyLink
+
+
+@contextmanager
+def linked() -> Iterator[tuple[FaultyLink, WebSocketLink]]:
+    with (
+        serving(FakeVerifier()) as address,
+        FaultyLink(address, Faults()) as faulty,
+        WebSocketLink(faulty.address) as link,
+    ):
+        yield faulty, link
 
 
 def ask(link: WebSocketLink, deadline_s: float = 0.4) -> Verdict:
@@ -49,36 +61,34 @@ def test_a_handshake_that_meets_a_fault_fails_in_time_with_a_typed_error(faults:
 
 @pytest.mark.parametrize(("faults", "in_time"), [("drop=1", False), ("half_open=1", False), ("duplicate=1", True)])
 def test_a_block_that_meets_a_fault_is_answered_or_late(faults: str, in_time: bool) -> None:
-    with serving(FakeVerifier()) as address, FaultyLink(address, Faults()) as faulty:
-        with WebSocketLink(faulty.address) as link:
-            link.connect(EDGE, {})
-            link.open(open_request())
-            link.opened("u", 5.0)
-            faulty.faults = Faults.parse(faults)
-            if in_time:
-                verdict = link.judge(verify("u", 0, (1, 2)), 5.0)
-                assert link.judge(verify("u", 0, (1, 2)), 5.0) == verdict
-            else:
-                with pytest.raises(VerdictTimeout):
-                    link.judge(verify("u", 0, (1, 2)), 0.1)
+    with linked() as (faulty, link):
+        link.connect(EDGE, {})
+        link.open(open_request())
+        link.opened("u", 5.0)
+        faulty.faults = Faults.parse(faults)
+        if in_time:
+            verdict = link.judge(verify("u", 0, (1, 2)), 5.0)
+            assert link.judge(verify("u", 0, (1, 2)), 5.0) == verdict
+        else:
+            with pytest.raises(VerdictTimeout):
+                link.judge(verify("u", 0, (1, 2)), 0.1)
 
 
 def test_swapped_messages_both_arrive_and_one_that_nothing_follows_goes_on_alone() -> None:
-    with serving(FakeVerifier()) as address, FaultyLink(address, Faults()) as faulty:
-        with WebSocketLink(faulty.address) as link:
-            link.connect(EDGE, {})
-            link.open(open_request())
-            link.opened("u", 5.0)
-            faulty.faults = Faults(reorder=1.0)
-            assert link.judge(verify("u", 0, (1, 2)), 5.0).sequence == 0
+    with linked() as (faulty, link):
+        link.connect(EDGE, {})
+        link.open(open_request())
+        link.opened("u", 5.0)
+        faulty.faults = Faults(reorder=1.0)
+        assert link.judge(verify("u", 0, (1, 2)), 5.0).sequence == 0
 
 
 def test_a_slow_reader_is_slow() -> None:
-    with serving(FakeVerifier()) as address, FaultyLink(address, Faults(slow=1.0, slow_bytes_per_s=2000.0)) as faulty:
+    with serving(FakeVerifier()) as address, FaultyLink(address, Faults(slow=1.0, slow_bytes_per_s=10_000.0)) as faulty:
         began = time.monotonic()
         with WebSocketLink(faulty.address) as link:
             ask(link, 5.0)
-        assert time.monotonic() - began > 0.4, "128 bytes hello, welcome, 4 kB of code …"
+        assert time.monotonic() - began > 0.2, "128 bytes hello, welcome, 4 kB of code …"
 
 
 def test_the_same_seed_breaks_the_same_messages() -> None:

@@ -99,7 +99,7 @@ class Faults:
         for name in ("delay", "drop", "duplicate", "reorder", "cut", "tear", "half_open", "slow"):
             chance -= getattr(self, name)
             if chance < 0:
-                return name  # type: ignore[return-value]
+                return name
         return None
 
 

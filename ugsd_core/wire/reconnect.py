@@ -296,7 +296,7 @@ class ReconnectingLink:
                 self._let_go()
                 return self._without()
             elif self._breaker.state == "open":
-                return "away"
+                return "silent"
             else:
                 return "closed"  # a trial: the utterance is to be read anew
         return "open" if holds else "closed"
