@@ -87,9 +87,12 @@ def whole(events: list[Event]) -> Counter[str]:
 
 @contextmanager
 def through_faults(served: Any, **settings: Any) -> Iterator[tuple[FaultyLink, ReconnectingLink]]:
-    with serving(served) as address, FaultyLink(address, Faults()) as faulty:
-        with ReconnectingLink(faulty.address, backoff=QUICK, **settings) as link:
-            yield faulty, link
+    with (
+        serving(served) as address,
+        FaultyLink(address, Faults()) as faulty,
+        ReconnectingLink(faulty.address, backoff=QUICK, **settings) as link,
+    ):
+        yield faulty, link
 
 
 # ── A caption goes on ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,13 +166,13 @@ def test_a_model_that_hangs_behind_a_living_connection_costs_one_deadline() -> N
             utterance.judge = judged  # type: ignore[method-assign]
             return utterance
 
-    with serving(Hung(SCRIPT, info=served_info()), workers=1) as address:
-        with ReconnectingLink(address, backoff=QUICK) as link:
-            events = caption(link, drafter(0.002), replace(OPTIONS, deadline_s=0.2))
-            assert [event.waited_ms > 150.0 for event in of(events, BlockUnverified)].count(True) == 1
-            assert len(of(events, BlockEscalated)) == 4 and not of(events, VerifierLost)
-            whole(events)
-            gate.set()
+    hung = Hung(SCRIPT, info=served_info())
+    with serving(hung, workers=1) as address, ReconnectingLink(address, backoff=QUICK) as link:
+        events = caption(link, drafter(0.002), replace(OPTIONS, deadline_s=0.2))
+        assert [event.waited_ms > 150.0 for event in of(events, BlockUnverified)].count(True) == 1
+        assert len(of(events, BlockEscalated)) == 4 and not of(events, VerifierLost)
+        whole(events)
+        gate.set()
 
 
 def test_a_slow_verdict_costs_one_block_and_its_late_arrival_shows_that_the_verifier_works() -> None:
@@ -248,15 +251,19 @@ def test_the_next_address_is_tried_when_one_is_dead() -> None:
 
 
 def test_of_two_verifiers_the_other_goes_on_when_one_ends() -> None:
-    with serving(verifier()) as one, serving(verifier()) as other, FaultyLink(one, Faults()) as faulty:
-        with ReconnectingLink(f"{faulty.address},{other}", backoff=QUICK) as link:
+    with (
+        serving(verifier()) as one,
+        serving(verifier()) as other,
+        FaultyLink(one, Faults()) as faulty,
+        ReconnectingLink(f"{faulty.address},{other}", backoff=QUICK) as link,
+    ):
 
-            def die() -> None:
-                faulty.faults = Faults(refuse=1.0)
-                faulty.cut_all()
+        def die() -> None:
+            faulty.faults = Faults(refuse=1.0)
+            faulty.cut_all()
 
-            events = caption(link, drafter(0.01, {6: die}))
-            assert link.address == other
+        events = caption(link, drafter(0.01, {6: die}))
+        assert link.address == other
     assert whole(events)["accepted"] > 6
 
 

@@ -123,6 +123,19 @@ class VerifierProcess:
         return self._child.poll() is None
 
     @property
+    def ready(self) -> bool:
+        """Whether it has said where it listens; does not wait."""
+        return self._announced is not None or not self._first_line.empty()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the child has ended; False if it still runs after that time."""
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    @property
     def stderr_tail(self) -> str:
         """The last lines the child wrote to stderr."""
         return "\n".join(self._stderr_tail)
