@@ -62,6 +62,25 @@ class Patient(ScriptedDrafter):
         return draft
 
 
+class Held(ScriptedVerifier):
+    """Judges its fourth block when it is told to."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__(SCRIPT, info=served_info())
+        self.gate = gate
+
+    def open(self, request: Any) -> Any:
+        utterance = super().open(request)
+        judge = utterance.judge
+
+        def judged(asked: Any) -> Any:
+            assert asked.sequence != 3 or self.gate.wait(20.0)
+            return judge(asked)
+
+        utterance.judge = judged  # type: ignore[method-assign]
+        return utterance
+
+
 def drafter(token_s: float = 0.0, at: Any = None) -> Patient:
     return Patient(SCRIPT, token_s=token_s, at=at, info=served_info())
 
@@ -145,53 +164,34 @@ def test_a_dead_verifier_costs_a_caption_one_deadline_and_the_next_caption_none(
         for at in ({6: silence}, {}):
             events = caption(link, drafter(0.002, at), replace(OPTIONS, deadline_s=0.3))
             states = whole(events)
-            waits.append([event.waited_ms for event in of(events, BlockUnverified) if event.waited_ms > 20.0])
-        assert len(waits[0]) == 1 and waits[0][0] < 600.0
+            waits.append([event.waited_ms for event in of(events, BlockUnverified) if event.waited_ms > 250.0])
+        assert len(waits[0]) == 1
         assert waits[1] == [] and states == {"unverified": len(SCRIPT)}
 
 
 def test_a_model_that_hangs_behind_a_living_connection_costs_one_deadline() -> None:
     gate = threading.Event()
-
-    class Hung(ScriptedVerifier):
-        def open(self, request: Any) -> Any:
-            utterance = super().open(request)
-            judge = utterance.judge
-
-            def judged(asked: Any) -> Any:
-                if asked.sequence == 3:
-                    assert gate.wait(10.0)
-                return judge(asked)
-
-            utterance.judge = judged  # type: ignore[method-assign]
-            return utterance
-
-    hung = Hung(SCRIPT, info=served_info())
-    with serving(hung, workers=1) as address, ReconnectingLink(address, backoff=QUICK) as link:
-        events = caption(link, drafter(0.002), replace(OPTIONS, deadline_s=0.2))
-        assert [event.waited_ms > 150.0 for event in of(events, BlockUnverified)].count(True) == 1
+    with serving(Held(gate), workers=1) as address, ReconnectingLink(address, backoff=QUICK) as link:
+        events = caption(link, drafter(0.002), replace(OPTIONS, deadline_s=0.4))
+        assert [event.waited_ms > 300.0 for event in of(events, BlockUnverified)].count(True) == 1
         assert len(of(events, BlockEscalated)) == 4 and not of(events, VerifierLost)
         whole(events)
         gate.set()
 
 
 def test_a_slow_verdict_costs_one_block_and_its_late_arrival_shows_that_the_verifier_works() -> None:
-    class Slow(ScriptedVerifier):
-        def open(self, request: Any) -> Any:
-            utterance = super().open(request)
-            judge = utterance.judge
+    gate = threading.Event()
 
-            def judged(asked: Any) -> Any:
-                time.sleep(0.25 if asked.sequence == 3 else 0.0)
-                return judge(asked)
+    def judge_on() -> None:
+        gate.set()
+        time.sleep(0.3)  # the late verdict arrives meanwhile
 
-            utterance.judge = judged  # type: ignore[method-assign]
-            return utterance
-
-    with serving(Slow(SCRIPT, info=served_info())) as address, ReconnectingLink(address) as link:
-        events = caption(link, drafter(0.01), replace(OPTIONS, deadline_s=0.15))
-    assert whole(events)["accepted"] > 10
-    assert not of(events, VerifierLost) and of(events, BlockJudged)[-1].block == 16
+    with serving(Held(gate)) as address, ReconnectingLink(address) as link:
+        events = caption(link, drafter(0.005, {12: judge_on}), replace(OPTIONS, deadline_s=0.4))
+    states = whole(events)
+    assert 2 <= states["unverified"] < 16 and not of(events, VerifierLost)
+    assert of(events, BlockJudged)[-1].block > of(events, BlockUnverified)[-1].block
+    assert len([event for event in of(events, FrameSent) if event.message == "open"]) == 1
 
 
 def test_a_lost_block_and_a_lost_opening_are_both_got_over() -> None:
@@ -203,11 +203,11 @@ def test_a_lost_block_and_a_lost_opening_are_both_got_over() -> None:
         def lose_none() -> None:
             faulty.faults = Faults()
 
-        options = replace(OPTIONS, deadline_s=0.1)
+        options = replace(OPTIONS, deadline_s=0.5)
         events = caption(link, drafter(0.01, {4: lose_all, 8: lose_none}), options)
         assert whole(events)["accepted"] > 10 and of(events, BlockUnverified)
         faulty.faults = Faults()
-        assert whole(caption(link, drafter(), options)) == {"accepted": len(SCRIPT)}
+        assert whole(caption(link, drafter())) == {"accepted": len(SCRIPT)}
 
 
 def test_a_verifier_that_is_away_at_the_start_joins_later() -> None:

@@ -125,7 +125,7 @@ def settings(n: int, deadline_s: float) -> DecodingOptions:
     return DecodingOptions(**chosen, deadline_s=None if n % 4 == 3 else deadline_s, max_tokens=32)
 
 
-def scripted_pair(token_s: float = 0.001, deadline_s: float = 0.25) -> Pair:
+def scripted_pair(token_s: float = 0.003, deadline_s: float = 0.25) -> Pair:
     """Stand-ins for models."""
     from tools.chaos.pair import PrefixDrafter, PrefixVerifier, code
     from ugsd_core.decoding import decode
@@ -281,7 +281,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tools.chaos", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--captions", type=int, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--edges", type=int, default=8, metavar="N", help="how many caption at a time")
+    parser.add_argument("--edges", type=int, default=16, metavar="N", help="how many caption at a time")
     parser.add_argument("--faults", default=FAULTS, help=f"probability of each a message ({FAULTS})")
     parser.add_argument("--pair", choices=("scripted", "embedded"), default="scripted")
     parser.add_argument(

@@ -63,16 +63,20 @@ class VerifierKeeper:
         """The one that runs, or ran last."""
         return self._child
 
+    @property
+    def running(self) -> bool:
+        """Whether one runs and has said where it listens."""
+        return self._child.alive and self._child.ready
+
     def addresses(self) -> Sequence[str]:
         """Where it listens now; never waits.
 
         Raises:
             VerifierUnavailable: If it is being started again.
         """
-        child = self._child
-        if not child.alive or not child.ready:
+        if not self.running:
             raise VerifierUnavailable("The verifier has ended and is being started again.")
-        return (child.address,)
+        return (self._child.address,)
 
     def wait_ready(self, timeout_s: float = 300.0) -> str:
         """Wait until one listens; gives its address.
@@ -83,12 +87,16 @@ class VerifierKeeper:
         deadline = self._clock() + timeout_s
         while True:
             child = self._child
+            address, failure = "", None
             try:
-                return child.wait_ready()[0]
-            except VerifierUnavailable:
-                # One that was killed while it loaded is replaced; one that says why it can't start is not waited for.
-                if self._stop.is_set() or child is self._child or self._clock() > deadline:
-                    raise
+                address = child.wait_ready()[0]
+            except VerifierUnavailable as error:
+                failure = error
+            if address and child.alive:
+                return address
+            if self._stop.is_set() or not self._thread.is_alive() or self._clock() > deadline:
+                raise failure or VerifierUnavailable("The verifier has ended and was not started again.")
+            time.sleep(0.02)  # the keeper is about to replace it
 
     def stop(self) -> None:
         """End the verifier, and start none any more. Never raises."""
@@ -103,8 +111,8 @@ class VerifierKeeper:
         began = self._clock()
         while not self._stop.is_set():
             self._child.wait()
-            if self._stop.is_set():
-                return
+            if self._stop.is_set() or not (self._child.ready or self.restarts):
+                return  # one that can't even start once says why to whoever waits for it
             quick_ends = 0 if self._clock() - began > STEADY_S else quick_ends + 1
             if quick_ends > 1 and self._stop.wait(self._backoff.wait_s(quick_ends - 1, random.random())):
                 return

@@ -150,6 +150,8 @@ class ReconnectingLink:
         """See `VerifierLink.connect`. While the circuit breaker is open it fails at once."""
         if self._edge is not None and edge != self._edge:
             self.close()
+        if self._interrupted:  # whoever ended it begins anew, without the failures of before
+            self._breaker.success()
         self._edge, self._options, self._interrupted = edge, options, False
         self._take_over()
         link = self._link
