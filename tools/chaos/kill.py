@@ -3,8 +3,8 @@
     python -m tools.chaos.kill --captions 50                    # stand-ins for models
     python -m tools.chaos.kill --captions 50 --pair embedded    # the embedded pair
 
-The verifier is a process of its own, and is started again by its keeper. It is killed when every caption has asked it
-for a verdict and none is finished. `--term` drains it (SIGTERM) instead.
+The verifier is a process of its own, and is started again by its keeper. It is killed when every caption has had a
+verdict of it; the report says whether one was finished by then. `--term` drains it (SIGTERM) instead.
 """
 
 from __future__ import annotations
@@ -30,14 +30,16 @@ __all__ = ["kill", "main"]
 
 
 class _Asking(ReconnectingLink):
-    """A link that says when it has asked for its first verdict."""
+    """A link that says when its first verdict has come."""
 
     asked: threading.Event
 
     def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
-        """Ask, and say so."""
-        self.asked.set()
-        return super().judge(request, deadline_s)
+        """Ask, and say so when there is an answer."""
+        try:
+            return super().judge(request, deadline_s)
+        finally:
+            self.asked.set()
 
 
 def kill(pair: Pair, captions: int, *, drain: bool = False) -> dict[str, Any]:

@@ -213,14 +213,13 @@ class FaultyLink:
                 _Way(self, number, "up", reader, far_writer, silence),
                 _Way(self, number, "down", far_reader, writer, silence),
             ]
-            done, waiting = await asyncio.wait(
-                [asyncio.ensure_future(way.run()) for way in ways], return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in waiting:
-                task.cancel()
-            for task in (*done, *waiting):
-                with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
-                    await task
+            tasks = [asyncio.ensure_future(way.run()) for way in ways]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         except OSError:
             pass  # nobody behind the link: the edge learns of it below
         finally:
