@@ -19,7 +19,7 @@ from ugsd_core.budget import BudgetKeeper
 from ugsd_core.caption_run import CaptionRun
 from ugsd_core.draft_block import DraftBlock, DraftToken, GateDecision
 from ugsd_core.drafter import Draft, Drafter
-from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, WireError
+from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierBusy, WireError
 from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
 from ugsd_core.messages import (
@@ -243,7 +243,7 @@ class _Run(CaptionRun):
         try:
             verdict = self.link.judge(request, self.deadline_s())
             self.check(request, verdict)
-        except VerdictTimeout as error:
+        except (VerdictTimeout, VerifierBusy) as error:
             waited_s = perf_counter() - asked
             self.missed += 1
             self.vain_s += waited_s

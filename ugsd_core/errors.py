@@ -8,6 +8,7 @@
     ├── AnnotationError       what a person did to an annotation cannot be kept (`ugsd_core.annotations.errors`)
     └── WireError             anything between edge and verifier
         ├── ProtocolError         a frame that does not follow the protocol
+        │   └── VerifierBusy          not now: the verifier says when to ask again
         ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor)
         ├── VerifierUnavailable   no connection, or it broke
         └── VerdictTimeout        no answer before the deadline
@@ -27,6 +28,7 @@ __all__ = [
     "TraceError",
     "UgsdError",
     "VerdictTimeout",
+    "VerifierBusy",
     "VerifierUnavailable",
     "WireError",
 ]
@@ -75,6 +77,18 @@ class ProtocolError(WireError):
     def __init__(self, message: str, code: str = "bad_frame") -> None:
         super().__init__(message)
         self.code = code
+
+
+class VerifierBusy(ProtocolError):
+    """The verifier takes no more requests just now.
+
+    Attributes:
+        retry_after_s: When to ask again.
+    """
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message, "busy")
+        self.retry_after_s = retry_after_s
 
 
 class HandshakeRefused(WireError):

@@ -7,9 +7,10 @@ process, for tests and benchmarks; everything else goes over the wire.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, Self, cast, runtime_checkable
 
 from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, ProtocolError
@@ -29,6 +30,7 @@ from ugsd_core.posterior import is_posterior
 from ugsd_core.uncertainty import Distribution, distribution, sample
 
 if TYPE_CHECKING:
+    from ugsd_core.models.caption_stream import CaptionStream, Logits
     from ugsd_core.models.speech_model import SpeechModel
 
 __all__ = [
@@ -186,9 +188,7 @@ class TorchVerifier:
         self.model = model
 
     @classmethod
-    def load(
-        cls, checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32"
-    ) -> TorchVerifier:
+    def load(cls, checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32") -> Self:
         """Load a checkpoint (None: the embedded verifier).
 
         Raises:
@@ -223,8 +223,6 @@ class TorchVerifierUtterance:
     Its stream holds the request and every caption token that both sides agree on; a replacement or bonus token comes
     back from the edge as committed with the next block.
 
-    Args:
-
     Raises:
         OptionError: If there is no such acceptance rule.
         CheckpointError: If the code does not fit the checkpoint.
@@ -234,7 +232,7 @@ class TorchVerifierUtterance:
         began = perf_counter()
         self._model = model
         self._request = request
-        self._stream = model.open(request.code, request.prompt, cast(Language, request.language))
+        self._stream = self._open_stream()
         self._rule = acceptance_rule(
             request.acceptance,
             rank=request.rank,
@@ -242,7 +240,18 @@ class TorchVerifierUtterance:
             fusion=request.fusion,
             tokens=model.emotion_tokens(request.language) if request.acceptance == "fused" else None,
         )
+        #: The token written last, which its caption's stream does not hold yet.
+        self._written: tuple[int, ...] = ()
         self.opened = OpenedReply(request.utterance, self._stream.input_tokens, (perf_counter() - began) * 1e3)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its keys and values, and of the acoustic code it was opened with."""
+        return self._stream.size_bytes + len(self._request.code.payload)
+
+    def _open_stream(self) -> CaptionStream:
+        request = self._request
+        return self._model.open(request.code, request.prompt, cast(Language, request.language))
 
     def judge(self, request: VerifyRequest) -> Verdict:
         """Judge all positions of a block in one forward pass.
@@ -252,10 +261,19 @@ class TorchVerifierUtterance:
                 none.
         """
         began = perf_counter()
+        ids = self._prepare(request)
+        verdict = self._conclude(request, self._stream.feed(ids, rows=len(request.draft) + 1))
+        return replace(verdict, verify_ms=(perf_counter() - began) * 1e3)
+
+    def _prepare(self, request: VerifyRequest) -> tuple[int, ...]:
+        """Forget what the block does not build on; what has to be fed for its ``len(draft) + 1`` rows."""
         self._check(request)
         self._stream.truncate(request.base)
+        return (*request.committed, *request.draft)
+
+    def _conclude(self, request: VerifyRequest, rows: Logits) -> Verdict:
+        """The verdict from the rows, without its time; only what is agreed on stays held."""
         start = request.base + len(request.committed)
-        rows = self._stream.feed((*request.committed, *request.draft), rows=len(request.draft) + 1)
         judged: list[Judgement] = []
         replacement = None
         for position, (token_id, row) in enumerate(zip(request.draft, rows, strict=False), start):
@@ -272,10 +290,7 @@ class TorchVerifierUtterance:
             bonus_top = seen.top[: self._request.top_k]
         accepted = len(judged) - (replacement is not None)
         self._stream.truncate(start + accepted)
-        verify_ms = (perf_counter() - began) * 1e3
-        return Verdict(
-            request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), bonus_top, verify_ms
-        )
+        return Verdict(request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), bonus_top, 0.0)
 
     def _check(self, request: VerifyRequest) -> None:
         size = self._model.vocabulary_size
@@ -310,22 +325,20 @@ class TorchVerifierUtterance:
     def generate(self, request: GenerateRequest) -> Iterator[GeneratedToken]:
         """Write the caption alone, from the same acoustic code, ending with the end of the turn or at the maximum."""
         self._stream.truncate(0)
-        pending: list[int] = []
         for position in range(request.max_tokens):
             began = perf_counter()
-            row = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
-            seen = distribution(row, self._request.top_k)
-            token_id = sample(row, request.temperature, (request.seed, position)) if request.temperature else seen.best
-            pending = [token_id]
-            yield GeneratedToken(
-                position,
-                token_id,
-                seen.probability(token_id),
-                seen.top[: self._request.top_k],
-                (perf_counter() - began) * 1e3,
-            )
-            if token_id in self._model.end_ids:
+            row = self._stream.feed(self._written, rows=1)[0] if position else self._stream.next_logits()
+            token = self._write(request, position, row)
+            yield replace(token, verify_ms=(perf_counter() - began) * 1e3)
+            if token.token_id in self._model.end_ids:
                 return
+
+    def _write(self, request: GenerateRequest, position: int, row: Logits) -> GeneratedToken:
+        """The token that a caption written alone goes on with, without its time."""
+        seen = distribution(row, self._request.top_k)
+        token_id = sample(row, request.temperature, (request.seed, position)) if request.temperature else seen.best
+        self._written = (token_id,)
+        return GeneratedToken(position, token_id, seen.probability(token_id), seen.top[: self._request.top_k], 0.0)
 
 
 class LocalLink:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.wire.fakes import EDGE, END, FakeVerifier, open_request, verify
+from tests.wire.fakes import EDGE, END, FakeVerifier, make_code, open_request, verify
 from ugsd_core.errors import ProtocolError, VerifierUnavailable
 from ugsd_core.wire.client import WebSocketLink
-from ugsd_core.wire.kept_codes import KEEP_S, MAX_EDGES, KeptCodes
+from ugsd_core.wire.kept_codes import KEEP_S, MAX_BYTES, MAX_EDGES, KeptCodes
 from ugsd_core.wire.server import serve
 
 
@@ -126,7 +127,7 @@ def test_codes_are_kept_for_the_edge_that_knows_the_secret_some_time_and_not_for
     now = [0.0]
     kept = KeptCodes(lambda: now[0])
     codes = kept.claim("a" * 64)
-    codes["x"] = "code"  # type: ignore[assignment]
+    codes["x"] = make_code()
     assert kept.claim("a" * 64) is codes, "a connection that hangs does not keep the next one from them"
     kept.release("a" * 64)
     kept.release("a" * 64)
@@ -135,6 +136,11 @@ def test_codes_are_kept_for_the_edge_that_knows_the_secret_some_time_and_not_for
     now[0] += KEEP_S + 1
     assert kept.claim("a" * 64) == {}
     for number in range(2 * MAX_EDGES):
-        kept.claim(str(number))["x"] = "code"  # type: ignore[assignment]
+        kept.claim(str(number))["x"] = make_code()
         kept.release(str(number))
     assert len(kept) <= MAX_EDGES + 2
+    large = make_code(0, 3000, 128, 8)
+    for number in range(MAX_EDGES):
+        kept.claim(f"large {number}").update({str(n): replace(large, high=n / 8) for n in range(8)})
+        kept.release(f"large {number}")
+    assert len(kept) <= MAX_BYTES // (8 * len(large.payload)) + 2

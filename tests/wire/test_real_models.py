@@ -1,4 +1,4 @@
-"""Real models of both classes over a real socket: what a caption gets alone, it gets in a crowd."""
+"""Real models of both classes over a real socket: what a caption gets alone, it gets in a crowd, in shared passes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.conftest import Pair
 from tests.tiny import utterance
 from tests.wire.fakes import serving
+from ugsd_core.batched_verifier import BatchedVerifier
+from ugsd_core.batching import BatchLimits
 from ugsd_core.captioner import Captioner
 from ugsd_core.drafter import TorchDrafter
 from ugsd_core.messages import CaptionFinished, Event, TokenDecided
@@ -30,14 +32,14 @@ def decisions(events: list[Event]) -> list[tuple[int, int, int, str, int | None]
 
 
 def test_eight_captions_at_once_over_the_wire_equal_the_same_eight_alone_in_process(pair: Pair) -> None:
-    verifier = TorchVerifier(pair.verifier)
+    verifier, shared = TorchVerifier(pair.verifier), BatchedVerifier(pair.verifier)
 
     def alone(seed: int) -> list[tuple[int, int, int, str, int | None]]:
         made = Captioner(TorchDrafter(pair.edge), LocalLink(verifier))
         return decisions(list(made.stream(utterance(seed), SETTINGS[seed])))
 
     expected = [alone(seed) for seed in range(8)]
-    with serving(verifier, workers=4) as address:
+    with serving(shared, workers=2, limits=BatchLimits(window_ms=20.0)) as address:
 
         def in_a_crowd(seed: int) -> list[tuple[int, int, int, str, int | None]]:
             with WebSocketLink(address) as link:
@@ -63,7 +65,7 @@ def test_fused_captions_over_the_wire_equal_the_same_in_process(emotional_pair: 
         return decisions(list(Captioner(edge, LocalLink(verifier)).stream(utterance(seed), wanted)))
 
     sent = other = 0
-    with serving(verifier) as address, WebSocketLink(address) as link:
+    with serving(BatchedVerifier(emotional_pair.verifier)) as address, WebSocketLink(address) as link:
         for seed in range(8):
             wanted = options[seed % 4]
             events = list(Captioner(edge, link).stream(utterance(seed), wanted))

@@ -10,6 +10,7 @@ from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
+from ugsd_core.cli.verifier_parser import add_sharing
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -185,6 +186,7 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--port", type=int, default=8765, help="port; 0 takes a free one (8765)")
     _add_device(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that run the model (2)")
+    add_sharing(parser)
     parser.add_argument("--allow-remote", action="store_true", help="accept edges from other machines")
     parser.add_argument("--announce", action="store_true", help="print address and name as one JSON line when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this ends")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError
@@ -22,14 +23,15 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.workers < 1:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
+    limits = _limits(args)
     with progress("loading the verifier", quiet=args.announce):
+        from ugsd_core.batched_verifier import BatchedVerifier
         from ugsd_core.models.loading import default_checkpoint
         from ugsd_core.verifier import TorchVerifier
         from ugsd_core.wire.server import run_server
 
-        verifier = TorchVerifier.load(
-            args.checkpoint or default_checkpoint("verifier"), device=args.device, dtype=args.dtype
-        )
+        kind = TorchVerifier if args.unbatched else BatchedVerifier
+        verifier = kind.load(args.checkpoint or default_checkpoint("verifier"), device=args.device, dtype=args.dtype)
     return run_server(
         verifier,
         args.host,
@@ -37,6 +39,24 @@ def run(args: argparse.Namespace) -> int:
         announce=args.announce,
         exit_with_parent=args.exit_with_parent,
         workers=args.workers,
+        limits=limits,
         allow_remote=args.allow_remote,
         access_token=os.environ.get(TOKEN_VARIABLE) or None,
     )
+
+
+def _limits(args: argparse.Namespace) -> BatchLimits:
+    """What was typed, and the defaults for the rest.
+
+    Raises:
+        OptionError: If a limit has no meaning.
+    """
+    typed = {
+        "rows": args.batch_rows,
+        "tokens": args.batch_tokens,
+        "window_ms": args.batch_window_ms,
+        "memory_mb": args.memory_mb,
+        "waiting": args.waiting,
+        "waiting_each": args.waiting_each,
+    }
+    return BatchLimits(**{name: value for name, value in typed.items() if value is not None})

@@ -7,7 +7,7 @@ rejected; the verifier feeds a whole block and rolls back the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -59,6 +59,12 @@ class CaptionStream:
         """The caption tokens held, in order."""
         return tuple(self._ids)
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its keys and values."""
+        layers: list[Any] = list(self._cache.layers)
+        return sum(part.numel() * part.element_size() for layer in layers for part in (layer.keys, layer.values))
+
     def next_hidden(self) -> torch.Tensor:
         """Hidden state (1, hidden) from which the token at position ``length`` is predicted."""
         if self._last_hidden is None:
@@ -82,7 +88,10 @@ class CaptionStream:
         Returns:
             float32, (n, V).
         """
-        rows = self._model.logits(hidden)
+        return self.adjusted(self._model.logits(hidden), prefix)
+
+    def adjusted(self, rows: Logits, prefix: Sequence[int] | None = None) -> Logits:
+        """The model's logits (n, V), made those of this caption; see `logits`."""
         if self._bias is not None:
             rows = rows + self._bias
         once = self._model.say_once

@@ -196,7 +196,8 @@ class SpeechModel:
         return self.wordings[int(utterance[:8] or "0", 16) % len(self.wordings)] if self.wordings else None
 
     @cached_property
-    def _language_model(self) -> Any:
+    def language_model(self) -> Any:
+        """The decoder, without its head."""
         return self.model.model.language_model
 
     def audio_embeddings(self, features: Logits) -> torch.Tensor:
@@ -261,7 +262,7 @@ class SpeechModel:
         """
         n = inputs_embeds.shape[1]
         positions = torch.arange(start, start + n, device=inputs_embeds.device).expand(3, 1, n)
-        output = self._language_model(
+        output = self.language_model(
             inputs_embeds=inputs_embeds, position_ids=positions, past_key_values=cache, use_cache=True
         )
         states: torch.Tensor = output.last_hidden_state[0]

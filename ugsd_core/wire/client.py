@@ -30,7 +30,14 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from websockets.typing import Subprotocol
 
-from ugsd_core.errors import HandshakeRefused, OptionError, ProtocolError, VerdictTimeout, VerifierUnavailable
+from ugsd_core.errors import (
+    HandshakeRefused,
+    OptionError,
+    ProtocolError,
+    VerdictTimeout,
+    VerifierBusy,
+    VerifierUnavailable,
+)
 from ugsd_core.messages import (
     FrameRecord,
     GeneratedToken,
@@ -255,8 +262,17 @@ class WebSocketLink:
         session = self._standing()
         deadline = time.monotonic() + deadline_s
         try:
-            self._send(session.verify(request))
-            return self._wait(session.verdict, deadline)
+            while True:
+                opening = session.open_again(request.utterance)
+                if opening is not None:
+                    self._send(opening)
+                try:
+                    self._send(session.verify(request))
+                    return self._wait(session.verdict, deadline)
+                except VerifierBusy as error:
+                    if time.monotonic() + error.retry_after_s >= deadline:
+                        raise
+                    time.sleep(error.retry_after_s)
         finally:
             session.stop_verify()
 

@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ugsd_core.errors import HandshakeRefused, ProtocolError
+from ugsd_core.errors import HandshakeRefused, ProtocolError, VerifierBusy
 from ugsd_core.messages import (
     GeneratedToken,
     GenerateRequest,
@@ -64,13 +64,15 @@ class _Utterance:
 
     Attributes:
         number: Its name on the wire.
-        request: Kept until the verifier has the code.
+        request: Kept, since the verifier may forget the code and ask for it again.
+        sent: The code is on its way because the verifier asked for it.
         failure: Why the verifier could not open it.
     """
 
     name: str
     number: str
-    request: OpenRequest | None
+    request: OpenRequest
+    sent: bool = False
     opened: OpenedReply | None = None
     failure: ErrorReply | None = None
 
@@ -167,6 +169,14 @@ class EdgeSession:
         utterance = self._utterances.pop(name, None)
         return None if utterance is None else Close(utterance.number)
 
+    def open_again(self, name: str) -> Open | None:
+        """The opening of an utterance once more, if the verifier was too busy for it; None if it was not."""
+        utterance = self._find(name)
+        if utterance.failure is None or utterance.failure.code != "busy":
+            return None
+        utterance.failure = None
+        return Open.of(replace(utterance.request, utterance=utterance.number), with_code=True)
+
     # ── Answers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def receive(self, message: DownMessage) -> tuple[UpMessage, ...]:
@@ -195,7 +205,7 @@ class EdgeSession:
                 if utterance is None:
                     self.dropped += 1
                 else:
-                    utterance.opened, utterance.request = replace(message, utterance=utterance.name), None
+                    utterance.opened, utterance.sent = replace(message, utterance=utterance.name), False
             case VerdictReply():
                 self._take_verdict(message)
             case GeneratedReply(stream=stream, token=token):
@@ -277,10 +287,10 @@ class EdgeSession:
         utterance = self._numbered(number)
         if utterance is None:
             return ()
-        request, utterance.request = utterance.request, None
-        if request is None:
+        if utterance.sent:
             raise ProtocolError("the verifier asked for an acoustic code it has", "order")
-        return (Open.of(replace(request, utterance=number), with_code=True),)
+        utterance.sent = True
+        return (Open.of(replace(utterance.request, utterance=number), with_code=True),)
 
     def _take_verdict(self, message: VerdictReply) -> None:
         wanted, verdict = self._wanted, message.verdict
@@ -306,7 +316,7 @@ class EdgeSession:
         else:
             utterance = self._numbered(error.utterance or "")
             if utterance is not None:
-                utterance.failure, utterance.request = error, None
+                utterance.failure, utterance.sent = error, False
             return
         if awaited:
             self._failure = error
@@ -329,5 +339,8 @@ class EdgeSession:
 
     @staticmethod
     def _raise(error: ErrorReply | None) -> None:
-        if error is not None:
-            raise ProtocolError(f"The verifier could not answer: {error.sentence}", error.code)
+        if error is None:
+            return
+        if error.code == "busy":
+            raise VerifierBusy(f"The verifier could not answer: {error.sentence}", (error.retry_after_ms or 0) / 1e3)
+        raise ProtocolError(f"The verifier could not answer: {error.sentence}", error.code)

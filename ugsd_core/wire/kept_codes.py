@@ -17,8 +17,9 @@ __all__ = ["KeptCodes"]
 
 #: How long codes are kept after their last connection ended.
 KEEP_S = 120.0
-#: Edges whose codes are kept without a connection; the one that left first is forgotten first.
+#: Edges whose codes are kept without a connection, and the size of all those codes; who left first is forgotten first.
 MAX_EDGES = 64
+MAX_BYTES = 32 << 20
 
 
 @dataclass(slots=True)
@@ -61,7 +62,9 @@ class KeptCodes:
     def _forget(self) -> None:
         """Drop what was left too long ago, or by too many."""
         left = [key for key, kept in self._kept.items() if not kept.connections]
-        late = self._clock() - KEEP_S
+        size = {key: sum(len(code.payload) for code in self._kept[key].codes.values()) for key in left}
+        late, total = self._clock() - KEEP_S, sum(size.values())
         for number, key in enumerate(left):
-            if self._kept[key].left_at < late or len(left) - number > MAX_EDGES:
+            if self._kept[key].left_at < late or len(left) - number > MAX_EDGES or total > MAX_BYTES:
+                total -= size[key]
                 del self._kept[key]

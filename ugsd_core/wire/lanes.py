@@ -1,51 +1,64 @@
-"""A lane: the work of one opening of an utterance, in order, one piece at a time, off the event loop."""
+"""A lane: the work of one opening of an utterance, in order, one piece at a time, off the event loop.
+
+What the model has read of the utterance may be forgotten between two pieces of work, to make room for others. The lane
+keeps the ids, so that it can have it read again and go on as if nothing had been; whoever asked notices the time only.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from time import perf_counter
 
 from websockets.exceptions import ConnectionClosed
 
-from ugsd_core.messages import GeneratedToken, Verdict
-from ugsd_core.verifier import Verifier, VerifierUtterance
+from ugsd_core.batched_verifier import JudgeTask, StepTask, Written
+from ugsd_core.errors import ProtocolError
+from ugsd_core.messages import GeneratedToken, OpenRequest, Verdict, VerifyRequest
+from ugsd_core.verifier import VerifierUtterance
+from ugsd_core.wire.service import Service, size_of
 from ugsd_core.wire.session import GenerateWork, JudgeWork, OpenWork, Work
 
-__all__ = ["Lane"]
+__all__ = ["FeaturesNeeded", "Lane"]
 
 #: Work that may wait in a lane; the session reads no further messages while it is full.
 MAX_WAITING = 16
+
+
+class FeaturesNeeded(Exception):
+    """An utterance was forgotten and so was its acoustic code: the edge has to send it again."""
 
 
 class Lane:
     """The work of one opening.
 
     Args:
-        verifier: What opens the utterance.
-        pool: Threads for the models.
+        service: The model, shared with all other lanes.
+        session: Whose lane it is.
         done: Told each result: an `OpenedReply`, a `Verdict`, each `GeneratedToken`, and None after the last.
         failed: Told each exception; after a failed opening the lane does nothing more.
     """
 
     def __init__(
         self,
-        verifier: Verifier,
-        pool: ThreadPoolExecutor,
+        service: Service,
+        session: Hashable,
         done: Callable[[Work, object], Awaitable[None]],
         failed: Callable[[Work, Exception], Awaitable[None]],
     ) -> None:
-        self._verifier = verifier
-        self._pool = pool
+        self._service = service
+        self._session = session
         self._done = done
         self._failed = failed
         self._queue: asyncio.Queue[tuple[Work, threading.Event, float]] = asyncio.Queue(MAX_WAITING)
         self._given_up = threading.Event()
         self._utterance: VerifierUtterance | None = None
+        #: The caption's ids that both sides agree on, as the model holds them or held them.
+        self._ids: list[int] = []
+        self._holds_ids = True
         self._task = asyncio.create_task(self._run())
 
     async def put(self, work: Work) -> None:
@@ -54,6 +67,7 @@ class Lane:
         self._given_up.set()
         self._given_up = threading.Event()
         if not self._task.done():
+            self._service.admission.enter(self._session)
             await self._queue.put((work, self._given_up, arrived))
 
     def stop(self) -> None:
@@ -65,6 +79,11 @@ class Lane:
         """Wait until the lane has ended."""
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+
+    def _forget(self) -> None:
+        """Let go of what the model holds; the ids stay."""
+        self._utterance = None
+        self._holds_ids = not self._ids
 
     async def _run(self) -> None:
         try:
@@ -79,31 +98,89 @@ class Lane:
                         await self._failed(work, error)
                     if isinstance(work, OpenWork):
                         return
+                finally:
+                    self._service.admission.leave(self._session)
         finally:
             # Wakes a `put` that waits for room: nobody would take anything out any more.
             while not self._queue.empty():
                 self._queue.get_nowait()
+                self._service.admission.leave(self._session)
             self._utterance = None  # what the model holds for it goes now, whoever still holds the lane
+            self._service.memory.release(self)
+            self._service.made_room()
 
     async def _do(self, work: Work, given_up: threading.Event, arrived: float) -> None:
-        loop = asyncio.get_running_loop()
+        memory = self._service.memory
         if isinstance(work, OpenWork):
-            self._utterance = await loop.run_in_executor(self._pool, self._verifier.open, work.request)
-            await self._done(work, self._utterance.opened)
-            return
-        assert self._utterance is not None  # a lane begins with its opening
-        if isinstance(work, JudgeWork):
-            await self._done(work, await loop.run_in_executor(self._pool, _judge, self._utterance, work, arrived))
+            self._forget()
+            memory.release(self)
+            utterance = await self._open(work.request)
+        elif self._utterance is None:
+            if work.opening is None:
+                raise FeaturesNeeded
+            self._service.counters.rebuilt += 1
+            utterance = await self._open(work.opening)
         else:
-            await self._generate(work, self._utterance, given_up)
+            utterance = self._utterance
+            memory.pin(self)
+        try:
+            if isinstance(work, OpenWork):
+                await self._done(work, utterance.opened)
+            elif isinstance(work, JudgeWork):
+                await self._done(work, await self._judge(work.request, utterance, arrived))
+            else:
+                await self._generate(work, utterance, given_up)
+        finally:
+            memory.hold(self, self._session, size_of(utterance), self._forget)
+            memory.unpin(self)
+            self._service.made_room()
+
+    async def _open(self, request: OpenRequest) -> VerifierUtterance:
+        self._utterance = await self._service.open(self._session, self, request, self._forget)
+        return self._utterance
+
+    async def _judge(self, request: VerifyRequest, utterance: VerifierUtterance, arrived: float) -> Verdict:
+        """The verdict, and how long the request waited: behind the prefill, for a worker, for others to join."""
+        asked = request
+        if not self._holds_ids:
+            if request.base > len(self._ids):
+                raise ProtocolError(
+                    f"the block builds on {request.base} tokens, but only {len(self._ids)} are held", "bad_base"
+                )
+            asked = replace(request, base=0, committed=(*self._ids[: request.base], *request.committed))
+        found, began_s, _ = await self._service.row(self._session, JudgeTask(utterance, asked))
+        verdict: Verdict = found
+        self._ids[request.base :] = (*request.committed, *request.draft[: verdict.accepted])
+        self._holds_ids = True
+        return replace(verdict, queued_ms=(began_s - arrived) * 1e3)
 
     async def _generate(self, work: GenerateWork, utterance: VerifierUtterance, given_up: threading.Event) -> None:
+        self._ids.clear()
+        self._holds_ids = True
+        if not self._service.batches:
+            await self._generate_alone(work, utterance, given_up)
+            return
+        request = work.generate.request
+        for position in range(request.max_tokens):
+            found, _, _ = await self._service.row(self._session, StepTask(utterance, request, position))
+            written: Written = found
+            if given_up.is_set():
+                return
+            await self._done(work, written.token)
+            if written.last:
+                break
+            self._ids.append(written.token.token_id)
+        await self._done(work, None)
+
+    async def _generate_alone(
+        self, work: GenerateWork, utterance: VerifierUtterance, given_up: threading.Event
+    ) -> None:
         loop = asyncio.get_running_loop()
         tokens: asyncio.Queue[GeneratedToken | None] = asyncio.Queue()
 
         # One thread for the whole caption: torch's inference mode belongs to a thread, and a generator that
         # enters it must not be continued in another.
-        def write() -> Exception | None:
+        def write() -> None:
             try:
                 iterator = utterance.generate(work.generate.request)
                 for token in iterator:
@@ -113,23 +190,17 @@ class Lane:
                 close = getattr(iterator, "close", None)
                 if close is not None:
                     close()
-            except Exception as error:
-                return error
             finally:
                 loop.call_soon_threadsafe(tokens.put_nowait, None)
-            return None
 
-        writing = loop.run_in_executor(self._pool, write)
-        while (token := await tokens.get()) is not None:
-            await self._done(work, token)
-        error = await writing
-        if error is not None:
-            raise error
+        writing = asyncio.ensure_future(self._service.single(self._session, write))
+        try:
+            while (token := await tokens.get()) is not None:
+                self._ids.append(token.token_id)
+                await self._done(work, token)
+            await writing
+        finally:
+            writing.cancel()
+        del self._ids[-1:]  # the last one was written, but not read
         if not given_up.is_set():
             await self._done(work, None)
-
-
-def _judge(utterance: VerifierUtterance, work: JudgeWork, arrived: float) -> Verdict:
-    """Judge, and say how long the request waited: behind the prefill of its utterance, or for this thread."""
-    queued_ms = (perf_counter() - arrived) * 1e3
-    return replace(utterance.judge(work.request), queued_ms=queued_ms)

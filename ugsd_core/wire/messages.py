@@ -177,6 +177,7 @@ class ErrorReply:
         utterance: What it concerns; None means the session, which then ends.
         sequence: The verify message it answers, if it answers one.
         stream: The generate message it answers, if it answers one.
+        retry_after_ms: When to ask again; only with the code ``busy``.
     """
 
     code: str
@@ -184,6 +185,7 @@ class ErrorReply:
     utterance: str | None = None
     sequence: int | None = None
     stream: int | None = None
+    retry_after_ms: int | None = None
 
 
 UpMessage = Hello | Open | VerifyRequest | Generate | Close

@@ -36,7 +36,8 @@ from ugsd_core.wire.messages import (
 __all__ = ["PROTOCOL_VERSION", "SUBPROTOCOL", "decode_down", "decode_up", "encode", "tag_of"]
 
 #: Counts up whenever the fields of a message change: 2 brought ``open.fusion``, ``verify.posterior``,
-#: ``verdict.queued_ms``; 3 brought ``hello.resume`` and ``draining``.
+#: ``verdict.queued_ms``; 3 brought ``error.retry_after_ms``, ``need_features`` for an utterance that was open before,
+#: ``hello.resume`` and ``draining``.
 PROTOCOL_VERSION = 3
 #: Names what all versions share: frames, ``hello``, ``welcome`` and ``refused``. It stays when `PROTOCOL_VERSION`
 #: counts up, so that a peer of another version is told so by a message and not by a connection that fails.
@@ -115,6 +116,15 @@ def _verify_map(message: VerifyRequest) -> dict[str, Any]:
     levels = values.pop("posterior")
     # Left out, not nil: without a posterior the frame is the same to the byte as if there were no such field.
     return values if levels is None else values | {"posterior": field.posterior_bytes("verify.posterior", levels)}
+
+
+def _error_map(message: ErrorReply) -> dict[str, Any]:
+    values = _shallow(message)
+    return (
+        values
+        if message.retry_after_ms is not None
+        else {key: values[key] for key in values if key != "retry_after_ms"}
+    )
 
 
 def _verdict_map(message: VerdictReply) -> dict[str, Any]:
@@ -251,14 +261,20 @@ _SPECS: dict[str, _Spec] = {
         },
     ),
     "generated_end": _plain(GeneratedEnd, "down", utterance=_NAME, stream=_COUNTER),
-    "error": _plain(
+    "error": _Spec(
         ErrorReply,
         "down",
-        code=_NAME,
-        sentence=_SENTENCE,
-        utterance=field.optional(_NAME),
-        sequence=field.optional(_COUNTER),
-        stream=field.optional(_COUNTER),
+        {
+            "code": _NAME,
+            "sentence": _SENTENCE,
+            "utterance": field.optional(_NAME),
+            "sequence": field.optional(_COUNTER),
+            "stream": field.optional(_COUNTER),
+            "retry_after_ms": field.whole(0, 600_000),
+        },
+        lambda values: ErrorReply(**values),
+        _error_map,
+        omitted=frozenset({"retry_after_ms"}),
     ),
 }
 _TAGS: dict[type[Any], str] = {spec.cls: tag for tag, spec in _SPECS.items()}

@@ -23,6 +23,7 @@ from ugsd_core.errors import (
     OptionError,
     ProtocolError,
     VerdictTimeout,
+    VerifierBusy,
     VerifierUnavailable,
     WireError,
 )
@@ -301,6 +302,8 @@ class ReconnectingLink:
                 return "silent"
             else:
                 return "closed"  # a trial: the utterance is to be read anew
+        elif self._breaker.state == "open":  # it was busy, or failed on a block
+            return "silent"
         return "open" if holds else "closed"
 
     def _without(self) -> Standing:
@@ -349,6 +352,9 @@ class ReconnectingLink:
             verdict = link.judge(request, deadline_s)
         except VerdictTimeout:
             self._missed(link, deadline_s)
+            raise
+        except VerifierBusy as error:
+            self._breaker.failure(error.retry_after_s)
             raise
         except ProtocolError as error:
             # One that the verifier can't answer is opened anew, at once if that mends it, else when it is due.

@@ -1,7 +1,8 @@
 """Serve a `Verifier` over WebSocket.
 
-One event loop moves frames; models run in a thread pool. Every opening of an utterance has its own lane, in which
-work is done in order and one piece at a time; lanes of one session, and of different sessions, run side by side.
+One event loop moves frames; the model runs in the threads of a `Service`, which all sessions share. Every opening of an
+utterance has its own lane, in which work is done in order and one piece at a time; lanes of one session, and of
+different sessions, run side by side.
 Nothing that is logged holds token ids, captions or acoustic codes.
 """
 
@@ -20,27 +21,39 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websocket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
+from ugsd_core.batching import MIN_RETRY_MS, BatchLimits
 from ugsd_core.errors import OptionError, ProtocolError, WireError
+from ugsd_core.messages import VerifyRequest
 from ugsd_core.verifier import Verifier
 from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S, drain
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
 from ugsd_core.wire.kept_codes import KeptCodes
-from ugsd_core.wire.lanes import Lane
-from ugsd_core.wire.messages import DownMessage, Draining, ErrorReply, GeneratedReply, Refused, VerdictReply
+from ugsd_core.wire.lanes import FeaturesNeeded, Lane
+from ugsd_core.wire.messages import (
+    DownMessage,
+    Draining,
+    ErrorReply,
+    Generate,
+    GeneratedReply,
+    Open,
+    Refused,
+    UpMessage,
+    VerdictReply,
+)
 from ugsd_core.wire.protocol import SUBPROTOCOL, decode_up, encode
+from ugsd_core.wire.service import Service, busy
 from ugsd_core.wire.session import JudgeWork, OpenWork, ServerSession, Work
 
 __all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "run_server", "serve"]
 
 DEFAULT_HOST = "127.0.0.1"
-MAX_SESSIONS = 64
+MAX_SESSIONS = 256
 HELLO_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 #: A child whose parent is gone ends by force if a model is still busy after this time.
@@ -58,18 +71,13 @@ class _Connection:
     """One session: frames in, frames out, lanes in between."""
 
     def __init__(
-        self,
-        websocket: ServerConnection,
-        verifier: Verifier,
-        pool: ThreadPoolExecutor,
-        access_token: str | None,
-        kept: KeptCodes | None = None,
+        self, websocket: ServerConnection, service: Service, access_token: str | None, kept: KeptCodes | None = None
     ) -> None:
         self._websocket = websocket
-        self._verifier = verifier
-        self._pool = pool
-        self._session = ServerSession(verifier.info, access_token=access_token, kept=kept)
+        self._service = service
+        self._session = ServerSession(service.verifier.info, access_token=access_token, kept=kept)
         self._lanes: dict[int, Lane] = {}
+        self._shut_out: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Serve until the connection ends; never raises for what the other side did."""
@@ -92,6 +100,7 @@ class _Connection:
             for lane in lanes:
                 lane.stop()
             await asyncio.gather(*(lane.finished() for lane in lanes))
+            self._service.forget_codes(self)
             self._session.ended()
 
     async def drain(self) -> None:
@@ -114,7 +123,13 @@ class _Connection:
             if not isinstance(frame, bytes):
                 raise ProtocolError("frames are binary")
             message, _ = decode_up(frame, self._session.info.vocabulary_size)
+            refusal = self._refusal(message)
+            if refusal is not None:
+                await self.send((refusal,))
+                continue
             step = self._session.receive(message)
+            if isinstance(message, Open):
+                self._service.hold_codes(self, self._session.code_bytes, self._session.forget_code)
             for serial in step.forgotten:
                 lane = self._lanes.pop(serial, None)
                 if lane is not None:
@@ -128,8 +143,21 @@ class _Connection:
 
     def _lane(self, serial: int) -> Lane:
         if serial not in self._lanes:
-            self._lanes[serial] = Lane(self._verifier, self._pool, self._done, self._failed)
+            self._lanes[serial] = Lane(self._service, self, self._done, self._failed)
         return self._lanes[serial]
+
+    def _refusal(self, message: UpMessage) -> ErrorReply | None:
+        """Back-pressure, before any work and before anything of the request is remembered; None if there is room."""
+        if not self._session.greeted or not isinstance(message, Open | VerifyRequest | Generate):
+            return None
+        retry_after_ms = self._service.admission.refusal_after_ms(self)
+        name = message.request.utterance if isinstance(message, Generate) else message.utterance
+        if isinstance(message, Open):
+            # What follows an opening that was refused is refused, too: it would be about nothing.
+            self._shut_out = self._shut_out | {name} if retry_after_ms is not None else self._shut_out - {name}
+        elif name in self._shut_out:
+            retry_after_ms = retry_after_ms or MIN_RETRY_MS
+        return None if retry_after_ms is None else busy(message, retry_after_ms)
 
     async def _done(self, work: Work, result: object) -> None:
         """A piece of work has a result (None: the end of a generated caption)."""
@@ -145,6 +173,9 @@ class _Connection:
 
     async def _failed(self, work: Work, error: Exception) -> None:
         """The model refused a piece of work, or failed on it."""
+        if isinstance(error, FeaturesNeeded) and not isinstance(work, OpenWork):
+            await self.send(self._session.needs_features(work))
+            return
         if isinstance(error, ProtocolError):
             code, sentence = error.code, _sentence(error)
         elif isinstance(error, WireError | OptionError):
@@ -239,6 +270,7 @@ async def serve(
     port: int = 0,
     *,
     workers: int = 2,
+    limits: BatchLimits | None = None,
     on_ready: Callable[[str], None] | None = None,
     allow_remote: bool = False,
     access_token: str | None = None,
@@ -254,6 +286,7 @@ async def serve(
         host: Address to bind; only loopback unless ``allow_remote``.
         port: 0 picks a free one.
         workers: Threads that run the model.
+        limits: How it is shared between sessions.
         on_ready: Called with the address (``ws://…``) once connections are accepted.
         access_token: What every edge must show; None lets everyone in.
         origins: Web pages that may connect; None in it stands for programs that are no browser.
@@ -276,7 +309,7 @@ async def serve(
     async def handle(websocket: ServerConnection) -> None:
         nonlocal open_sessions
         websocket.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(websocket, verifier, pool, access_token, kept)
+        connection = _Connection(websocket, service, access_token, kept)
         if open_sessions >= MAX_SESSIONS:
             busy = Refused("busy", f"The verifier already serves {MAX_SESSIONS} sessions; try again later.")
             with contextlib.suppress(ConnectionClosed, TimeoutError):
@@ -294,7 +327,7 @@ async def serve(
             connections.discard(connection)
             logger.info("A session ended; %d open.", open_sessions)
 
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verifier")
+    service = Service(verifier, limits, workers=workers)
     try:
         async with serve_websocket(
             handle,
@@ -317,7 +350,7 @@ async def serve(
                 await drain(connections, server.wait_closed(), grace_s, at_once)
     finally:
         listener.close()
-        await asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(service.close)
 
 
 @contextlib.contextmanager
@@ -353,6 +386,7 @@ def run_server(
     workers: int = 2,
     allow_remote: bool = False,
     access_token: str | None = None,
+    limits: BatchLimits | None = None,
     grace_s: float = GRACE_S,
 ) -> int:
     """Serve in the foreground; the body of the command line's ``verifier``.
@@ -385,6 +419,7 @@ def run_server(
             host,
             port,
             workers=workers,
+            limits=limits,
             on_ready=ready,
             allow_remote=allow_remote,
             access_token=access_token,

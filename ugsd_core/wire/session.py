@@ -5,14 +5,15 @@ utterance. Results of the work go back in and become replies. Nothing here waits
 
     new ──hello──► open ──any number of open / verify / generate / close──► ended
 
-Memory is bounded: utterances, acoustic codes and past answers are forgotten, the least recently used first.
+Memory is bounded: utterances, acoustic codes and past answers are forgotten, the least recently used first. What a
+model has read of an utterance is forgotten much earlier than its name; it is then read again (`ugsd_core.wire.lanes`).
 """
 
 from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.errors import ProtocolError
@@ -48,7 +49,7 @@ __all__ = [
     "compare",
 ]
 
-MAX_UTTERANCES = 16
+MAX_UTTERANCES = 64
 MAX_CODES = 8
 #: Answers kept for each utterance, so that a repeated sequence number gets the same one.
 MAX_REMEMBERED = 32
@@ -66,18 +67,24 @@ class OpenWork:
 
 @dataclass(frozen=True, slots=True)
 class JudgeWork:
-    """Judge a block."""
+    """Judge a block.
+
+    Attributes:
+        opening: To open the utterance again if it was forgotten; None if its acoustic code was, too.
+    """
 
     serial: int
     request: VerifyRequest
+    opening: OpenRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateWork:
-    """Write a caption alone."""
+    """Write a caption alone; ``opening`` as in `JudgeWork`."""
 
     serial: int
     generate: Generate
+    opening: OpenRequest | None = None
 
 
 Work = OpenWork | JudgeWork | GenerateWork
@@ -102,12 +109,17 @@ class Step:
 
 @dataclass(slots=True)
 class _Utterance:
-    """One opening of an utterance."""
+    """One opening of an utterance.
+
+    Attributes:
+        opening: What it was opened with, without the code.
+        waiting: Whether the code is on its way.
+    """
 
     name: str
     serial: int
-    #: The opening whose code is on its way; None once it is there.
-    waiting: Open | None
+    opening: Open
+    waiting: bool
     held: list[JudgeWork | GenerateWork] = field(default_factory=list)
     highest: int = -1
     pending: dict[int, VerifyRequest] = field(default_factory=dict)
@@ -224,20 +236,20 @@ class ServerSession:
             code = message.code
         if code is None:
             forgotten = self._forget(name)
-            self._remember(_Utterance(name, self._next_serial(), message))
+            self._remember(_Utterance(name, self._next_serial(), message, True))
             return Step((NeedFeatures(name),), forgotten=forgotten + self._trim())
         self._codes[message.sha256] = code
         self._codes.move_to_end(message.sha256)
         while len(self._codes) > MAX_CODES:
             self._codes.popitem(last=False)
-        if earlier is not None and earlier.waiting is not None and earlier.waiting.sha256 == message.sha256:
+        if earlier is not None and earlier.waiting and earlier.opening.sha256 == message.sha256:
             # The code that was asked for: what came in the meantime follows it.
             utterance, forgotten = earlier, ()
-            utterance.waiting = None
+            utterance.waiting = False
             self._utterances.move_to_end(name)
         else:
             forgotten = self._forget(name)
-            utterance = _Utterance(name, self._next_serial(), None)
+            utterance = _Utterance(name, self._next_serial(), replace(message, code=None), False)
             self._remember(utterance)
         held, utterance.held = tuple(utterance.held), []
         return Step(work=(OpenWork(utterance.serial, message.request(code)), *held), forgotten=forgotten + self._trim())
@@ -256,12 +268,12 @@ class ServerSession:
             return Step(() if utterance.pending[sequence] == request else (self._misused(request),))
         if sequence <= utterance.highest:
             return Step((self._misused(request),))
-        work = JudgeWork(utterance.serial, request)
-        if utterance.waiting is not None and not self._hold(utterance, work):
+        work = JudgeWork(utterance.serial, request, self._reopening(utterance))
+        if utterance.waiting and not self._hold(utterance, work):
             return Step((ErrorReply("order", "Too many messages came before the acoustic code.", *_of(request)),))
         utterance.highest = sequence
         utterance.pending[sequence] = request
-        return Step() if utterance.waiting is not None else Step(work=(work,))
+        return Step() if utterance.waiting else Step(work=(work,))
 
     def _generate(self, message: Generate) -> Step:
         name = message.request.utterance
@@ -269,8 +281,8 @@ class ServerSession:
         if utterance is None:
             return Step((self._unknown(name, stream=message.stream),))
         self._utterances.move_to_end(name)
-        work = GenerateWork(utterance.serial, message)
-        if utterance.waiting is None:
+        work = GenerateWork(utterance.serial, message, self._reopening(utterance))
+        if not utterance.waiting:
             return Step(work=(work,))
         if self._hold(utterance, work):
             return Step()
@@ -313,7 +325,32 @@ class ServerSession:
                     return ()
                 return (ErrorReply(code, sentence, name, stream=generate.stream),)
 
+    def needs_features(self, work: JudgeWork | GenerateWork) -> tuple[DownMessage, ...]:
+        """The model has forgotten the utterance and the session its code: ask for it, and keep the work until then."""
+        name = work.request.utterance if isinstance(work, JudgeWork) else work.generate.request.utterance
+        utterance = self._current(work.serial, name)
+        if utterance is None:
+            return ()
+        asked, utterance.waiting = utterance.waiting, True
+        utterance.held.append(work)
+        # What came while this was in a worker's line may stand before it.
+        utterance.held.sort(key=lambda held: held.request.sequence if isinstance(held, JudgeWork) else -1)
+        return () if asked else (NeedFeatures(name),)
+
     # ── Memory ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def code_bytes(self) -> dict[str, int]:
+        """Size of each acoustic code that is held, by its SHA-256."""
+        return {digest: len(code.payload) for digest, code in self._codes.items()}
+
+    def forget_code(self, digest: str) -> None:
+        """Hold an acoustic code no longer; the edge is asked for it when it is needed again."""
+        self._codes.pop(digest, None)
+
+    def _reopening(self, utterance: _Utterance) -> OpenRequest | None:
+        code = self._codes.get(utterance.opening.sha256)
+        return None if code is None else utterance.opening.request(code)
 
     def _answer(self, work: JudgeWork, reply: DownMessage) -> tuple[DownMessage, ...]:
         """Keep an answer for repetitions of its request, and give it."""
