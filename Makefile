@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench space smoke lint clean
+.PHONY: help demo test caption train bench chaos space smoke lint clean
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -36,6 +36,9 @@ space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT
 
 smoke: $(RUN_STAMP)  ## sdist and wheel in dist/, installed in a clean environment and used without network
 	@$(VENV)/python -m tools.smoke $(ARGS)
+
+chaos: $(DEV_STAMP)  ## Captions over a transport that fails, each checked (ARGS="--captions 1000 --seed 2")
+	@$(VENV)/python -m tools.chaos $(ARGS)
 
 lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff check --quiet .

@@ -10,8 +10,8 @@
     ├── AnnotationError       what a person did to an annotation cannot be kept (`ugsd_core.annotations.errors`)
     └── WireError             anything between edge and verifier
         ├── ProtocolError         a frame that does not follow the protocol
-         │   └── VerifierBusy          not now: the verifier says when to ask again
-         ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor, rule)
+        │   └── VerifierBusy          not now: the verifier says when to ask again
+        ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor, rule)
         ├── VerifierUnavailable   no connection, or it broke
         └── VerdictTimeout        no answer before the deadline
 
