@@ -11,7 +11,7 @@ let progress = null, replaced = null;
 let origin = null; // the caption that was left to look at an earlier answer; null while nobody does
 let ahead = null; // the item after this one: it is reserved, and its clip is here already
 const refusals = new Map(); // event id -> what the server said
-const sounds = new Map(); // item id -> promise of its clip
+const sounds = new Map(); // "campaign/item" -> promise of its clip
 
 const tokens = makeTokens(find(".ann-tokens"), (span) => form.spanned(span));
 const form = makeForm(find(".ann-form"), tokens, changed);

@@ -85,6 +85,8 @@ function makeEarlier(box, { rules, open, leave }) {
       if (box.open) refresh();
       else draw();
     },
+    // Something was saved.
+    changed: () => box.open && refresh(),
     // The key: into the list, opening it first; from within, back to the caption.
     async enter() {
       if (box.open && box.contains(document.activeElement)) {

@@ -2,17 +2,18 @@
 // ── One item after the other ──────────────────────────────────────────────────────────────────────────────────────
 function soundOf(item) {
   if (!item.audio) return null;
-  if (!sounds.has(item.id)) {
+  const key = `${rules.id}/${item.id}`;
+  if (!sounds.has(key)) {
     const query = { campaign: rules.id, item: item.id };
     const coming = fetch(address("audio", query), { headers: { "X-UGSD-Annotate": "1" } }).then((answer) => {
       if (!answer.ok) throw new TypeError(`the clip can't be had: ${answer.status}`);
       return answer.blob();
     });
-    coming.catch(() => sounds.delete(item.id));
-    sounds.set(item.id, coming);
+    coming.catch(() => sounds.delete(key));
+    sounds.set(key, coming);
     while (sounds.size > 6) sounds.delete(sounds.keys().next().value);
   }
-  return sounds.get(item.id);
+  return sounds.get(key);
 }
 
 async function show(work) {
@@ -143,7 +144,6 @@ async function undo() {
     forget(last);
     origin = null;
     if (!told || refusals.has(event.id)) return refused(event);
-    sounds.delete(last.item);
     if (rules.id !== last.campaign) {
       rules = await ask("campaign", { query: { campaign: last.campaign } });
       chooser.value = rules.id;
@@ -168,7 +168,7 @@ async function revisit(item) {
     const work = await ask("work", { query: { campaign: rules.id, item } });
     origin = left !== item ? left : null;
     await show(work);
-    region.focus();
+    arrive();
     announce(say("annotate.earlier.opened"));
   });
 }
@@ -181,8 +181,15 @@ async function goBack() {
     const work = await ask("work", { query: { campaign: rules.id, item: origin } });
     origin = null;
     await show(work);
-    region.focus();
+    arrive();
   });
+}
+
+// On a phone the list is far below.
+function arrive() {
+  const target = current ? region : nothing;
+  if (target.getBoundingClientRect().top < 0) target.scrollIntoView();
+  if (current) region.focus({ preventScroll: true });
 }
 
 function drawRevisit() {
@@ -259,6 +266,7 @@ outbox.listen((now, more) => {
   state = now;
   lastAt = more?.acks?.at(-1)?.at ?? lastAt;
   drawSaved();
+  if (now === "saved" && !busy && more?.acks?.some((ack) => ack.revision)) earlier.changed();
 });
 
 // Another window changed the same answer: nothing is thrown away, the person chooses.

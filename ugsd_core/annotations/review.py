@@ -22,7 +22,7 @@ RATED_S = 30.0
 #: What each figure means, for whoever shows it.
 DEFINITIONS: dict[str, str] = {
     "active_s": f"time between an annotator's actions, pauses of more than {IDLE_S:.0f} s left out",
-    "per_hour": "captions decided (submitted or skipped) in an hour of active time; a caption revised later counts once",
+    "per_hour": "captions decided (submitted or skipped) in an hour of active time; one that is revised counts once",
     "median_s": "active time from one decision to the next: half of the captions took less",
     "listened_s": "time spent playing clips, repeats counted",
     "gold_right": "share of gold captions with the expected verdict",

@@ -108,7 +108,9 @@ class AnnotationService:
             self._campaign(tx, campaign)
             every = [state for state in tx.answers(campaign, annotator=self.user.name) if state.status != "pending"]
             every.sort(key=lambda state: (state.decided_at or state.updated_at, state.item), reverse=True)
-            return [earlier_answer(state, tx.item(campaign, state.item)) for state in every[offset:][:limit]], len(every)
+            return [earlier_answer(state, tx.item(campaign, state.item)) for state in every[offset:][:limit]], len(
+                every
+            )
 
     def audio(self, campaign: str, item: str) -> Path | None:
         """The item's recording; its name tells nothing. None if there is none."""

@@ -101,7 +101,9 @@ def _check_oauth() -> None:
         )
     missing = [name for name in ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET") if not os.environ.get(name)]
     if missing:
-        raise OptionError(f"this Space gives the page no {missing[0]}; put hf_oauth: true into the head of its README.md")
+        raise OptionError(
+            f"this Space gives the page no {missing[0]}; put hf_oauth: true into the head of its README.md"
+        )
     if any(importlib.util.find_spec(name) is None for name in ("authlib", "itsdangerous")):
         raise OptionError("signing in with Hugging Face needs a package; put gradio[oauth] into requirements.txt")
 
@@ -115,9 +117,7 @@ def open_trial(folder: Path, *, ending: ExitStack) -> Annotating:
     store = ending.enter_context(open_store(folder / "trial.db"))
     media = Media(folder / "trial.media")
     _fill_trial(store, media)
-    return Annotating(
-        Desk(store, media), Entrance(store, "trial"), trial=True, name=str(folder), framed=on_a_space()
-    )
+    return Annotating(Desk(store, media), Entrance(store, "trial"), trial=True, name=str(folder), framed=on_a_space())
 
 
 def _fill_trial(store: Store, media: Media) -> None:

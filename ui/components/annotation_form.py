@@ -193,7 +193,8 @@ _HELP = """
 KEYS: tuple[tuple[str, str], ...] = (
     ("A", "accept"), ("F", "flag"), ("S", "skip"), ("1 … 9", "kind"), ("Q W E", "severity"), ("↵", "submit"),
     ("U, Ctrl Z", "undo"), ("␣", "play"), ("R", "again"), ("B", "start"), ("− +", "speed"), ("T, ← →, ⇧ ← →", "tokens"),
-    ("C", "corrected"), ("N", "note"), ("G", "guidelines"), ("L", "earlier"), ("O", "back"), ("Alt K", "play_typing"), ("Alt J", "again_typing"),
+    ("C", "corrected"), ("N", "note"), ("G", "guidelines"), ("L", "earlier"), ("O", "back"),
+    ("Alt K", "play_typing"), ("Alt J", "again_typing"),
     ("Ctrl ↵", "submit_typing"), ("Esc", "leave_field"), ("?", "help"),
 )  # fmt: skip
 FORMATS: tuple[str, ...] = ("latest", "events", "csv", "dataset")
