@@ -122,7 +122,7 @@ def test_an_earlier_answer_is_opened_by_keyboard_and_revised(annotator: Annotato
     page.press("Escape", "l")
     page.visit.wait("document.activeElement.classList.contains('rev-row')")
     rows = page.page.locator(".ann-earlier-list .rev-row")
-    assert [row.split("·")[0].split("\n")[1].strip() for row in rows.all_inner_texts()] == [
+    assert [facts.split(" · ")[0] for facts in rows.locator(".rev-facts").all_inner_texts()] == [
         "begun, not submitted", "skipped", "Accept",
     ]  # fmt: skip
     page.turn("End", "Enter")
