@@ -100,6 +100,7 @@ function drawDoor() {
 function shut(text = "") {
   player.finish();
   [person, current, rules, origin] = [null, null, null, null];
+  earlier.forget();
   [region.hidden, nothing.hidden] = [true, true]; // whoever comes next sees nothing of this one's
   find(".ann-door-problem").textContent = text;
   drawDoor();

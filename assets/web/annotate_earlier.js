@@ -47,10 +47,10 @@ function makeEarlier(box, { rules, open, leave }) {
 
   // Asks for the first page, or for what comes after those that are there.
   async function fetched(offset) {
-    const campaign = rules()?.id;
-    if (!campaign) return;
-    const told = await ask("answers", { query: { campaign, offset } });
-    if (rules()?.id !== campaign) return;
+    const of = rules();
+    if (!of) return;
+    const told = await ask("answers", { query: { campaign: of.id, offset } });
+    if (rules() !== of) return;
     found = offset ? [...found, ...told.answers] : told.answers;
     total = told.total;
     draw();
@@ -84,6 +84,11 @@ function makeEarlier(box, { rules, open, leave }) {
       [shown, total] = [item, number];
       if (box.open) refresh();
       else draw();
+    },
+    // Somebody else may come.
+    forget() {
+      [found, total, shown, box.open] = [[], 0, null, false];
+      draw();
     },
     // Something was saved.
     changed: () => box.open && refresh(),

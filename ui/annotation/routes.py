@@ -194,7 +194,8 @@ class _Calls:
         path = self._desk.audio(call.person, call.query.get("campaign", ""), call.query.get("item", ""))
         if path is None:
             raise AnnotationError("this item has no recording", "audio")
-        return FileResponse(path, headers={"Cache-Control": "private, max-age=3600"})
+        # The page keeps what it needs; a browser's cache would still give it out after signing out.
+        return FileResponse(path, headers={"Cache-Control": "no-store"})
 
     def review(self, call: Call) -> dict[str, Any]:
         """For reviewers: agreement, disagreements, people."""
