@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import gradio as gr
 
+from ui.annotation.opening import on_a_space
 from ui.annotation.routes import Annotating
 from ui.components.annotation_form import annotation_form
 
@@ -15,6 +14,6 @@ __all__ = ["build_annotate_tab"]
 def build_annotate_tab(annotating: Annotating) -> None:
     """Put the tab's component into the open Blocks."""
     annotation_form()
-    if annotating.entrance.way == "oauth" and os.environ.get("SPACE_ID"):
+    if annotating.entrance.way == "oauth" and on_a_space():
         # Never seen: that it is on the page makes Gradio serve /login/huggingface and keep who came in.
         gr.LoginButton(visible=False)

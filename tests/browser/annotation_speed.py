@@ -39,8 +39,11 @@ def enter(page: Page, address: str, name: str = "Ann", password: str = PASSWORD)
     page.wait_for_selector(".ann-item:visible")
 
 
-def judge(page: Page, turn: int) -> float:
-    """One caption by keyboard, every fifth with flags, every tenth with a correction; milliseconds of machine time."""
+def judge(page: Page, turn: int, before: int = 0) -> float:
+    """One caption by keyboard, every fifth with flags, every tenth with a correction; milliseconds of machine time.
+
+    ``before`` is how many the page had judged when this began.
+    """
     keys = page.keyboard
     if turn % 5 == 0:
         for key in ("f", str(1 + turn % 6), "w"):
@@ -52,7 +55,7 @@ def judge(page: Page, turn: int) -> float:
     else:
         keys.press("a")
     keys.press("Enter")
-    page.wait_for_function(f"Number({TURNS}?.dataset.turns ?? 0) > {turn}")
+    page.wait_for_function(f"Number({TURNS}?.dataset.turns ?? 0) > {before + turn}")
     return float(page.evaluate(f"{TURNS}.dataset.turnMs"))
 
 

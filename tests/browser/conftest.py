@@ -17,6 +17,8 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+    from tests.browser.annotating import Annotator, Running
+
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "assets/examples/slow_low_en.flac"
 START_S = 90
@@ -241,3 +243,25 @@ def finished(browser: Browser, fake_page: str) -> Iterator[Visit]:
         page.caption()
         page.finished()
         yield page
+
+
+@pytest.fixture(scope="package")
+def annotating(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A page with campaigns, in a process that a test may stop and start again."""
+    from tests.browser.annotating import Running
+
+    running = Running(tmp_path_factory.mktemp("annotations"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="package")
+def annotator(browser: Browser, annotating: Running) -> Iterator[Annotator]:
+    """One browser for all annotators; each test signs in somebody of its own."""
+    from tests.browser.annotating import Annotator
+
+    with _visiting(browser) as open_page:
+        page = Annotator(open_page(annotating.address), annotating)
+        yield page
+        assert page.visit.complaints == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import insert
 
+from ugsd_core.annotations import identity
 from ugsd_core.annotations.campaign import Campaign, Item, NewItem, create_campaign, word_tokens
 from ugsd_core.annotations.events import new_event_id
 from ugsd_core.annotations.identity import User, hash_password
@@ -18,11 +19,11 @@ from ugsd_core.annotations.schema import users
 from ugsd_core.annotations.service import AnnotationService
 from ugsd_core.annotations.store import Store, open_store
 
-__all__ = ["CAPTIONS", "PASSWORD", "PEOPLE", "answered", "fill", "sound"]
+__all__ = ["CAPTIONS", "PASSWORD", "PEOPLE", "answered", "campaign", "fill", "sound"]
 
 PASSWORD = "open sesame"
 #: Annotators; every test takes one of its own.
-PEOPLE = ("Ann", "Bob", "Cy", "Dee", "Eve", "Fay", "Gus", "Hal", "Ida")
+PEOPLE = ("Ann", "Bob", "Cy", "Dee", "Eve", "Fay", "Gus", "Hal", "Ida", "Jo", "Kim")
 RATE_HZ = 16_000
 CAPTIONS = (
     "The speaker sounds calm and pleased.",
@@ -45,7 +46,7 @@ def sound(number: int, seconds: float = 0.3) -> Sound:
     return Sound(file.getvalue())
 
 
-def items(count: int, seconds: float) -> list[NewItem]:
+def items(count: int, seconds: float = 0.3) -> list[NewItem]:
     """Captions with their clips; the systems' names must not be seen in a blind campaign."""
     made = []
     for number in range(count):
@@ -72,9 +73,17 @@ def fill(store: Store, media: Media, *, count: int = 4, seconds: float = 0.3, **
             role = "reviewer" if name == "Rae" else "annotator"
             row = {"name": name, "role": role, "password": password, "created_at": store.clock()}
             tx.connection.execute(insert(users).values(**row))
-    campaign = Campaign("voices", **{"title": "Voices", "overlap": 9, "must_listen": 0.0} | rules)  # type: ignore[arg-type]
-    create_campaign(store, media, campaign, items(count, seconds))
-    return campaign.id
+    return campaign(store, media, count=count, seconds=seconds, **rules)
+
+
+def campaign(
+    store: Store, media: Media, name: str = "voices", *, count: int = 4, seconds: float = 0.3, **rules: object
+) -> str:
+    """A campaign for everybody, in which nobody has to listen unless ``rules`` say so."""
+    usual = {"title": name.title(), "overlap": 9, "must_listen": 0.0}
+    made = Campaign(name, **usual | rules)  # type: ignore[arg-type]
+    create_campaign(store, media, made, items(count, seconds))
+    return made.id
 
 
 def answered(store: Store, media: Media, people: dict[str, list[bool]]) -> None:
@@ -89,24 +98,33 @@ def answered(store: Store, media: Media, people: dict[str, list[bool]]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Serve a page with a campaign: ``STORE [PORT [JSON]]``; the store is made, as `fill` is told, if it is missing."""
+    """Serve a page with campaigns: ``STORE [PORT [JSON]]``; what is missing in the store is made, as `fill` is told.
+
+    ``answered`` says who answered before, ``more`` lists further campaigns; ``media`` is their folder, beside the
+    store's file by default.
+    """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from tests.ui.fake_engine import FakeEngine, english
     from ui.annotation.opening import open_annotations
     from ui.annotation.routes import Annotating
     from ui.demo import find_port, serve
 
+    identity.COST_N = 2**8  # what it should cost, every test that signs in would pay
     path, port, rules = (*argv, *("", "0", "{}")[len(argv) :])
-    if not Path(path).exists():
-        with open_store(path) as store:
-            told = json.loads(rules)
-            before = told.pop("answered", {})
-            media = default_media(store.path)
+    told = json.loads(rules)
+    before, more, folder = told.pop("answered", {}), told.pop("more", []), told.pop("media", None)
+    with open_store(path) as store:
+        media = Media(Path(folder)) if folder else default_media(store.path)
+        with store.reading() as tx:
+            there = bool(tx.campaigns())
+        if not there:
             fill(store, media, **told)
+            for one in more:
+                campaign(store, media, **one)
             answered(store, media, before)
 
     def annotations(ending: ExitStack) -> Annotating:
-        return open_annotations(path, ending=ending)
+        return open_annotations(path, media=Path(folder) if folder else None, ending=ending)
 
     engine = FakeEngine(english, 0.01, None)
     return serve(lambda: engine, "127.0.0.1", find_port("127.0.0.1", int(port)), annotations=annotations)

@@ -269,9 +269,36 @@ def test_inside_the_frame_of_a_space_the_cookie_is_sent_too(client: Any, monkeyp
 
 def test_nothing_but_the_door_is_open_without_a_session(client: Any) -> None:
     assert client.get("/annotate/session").json()["user"] is None
-    for path in ("campaign", "work", "audio", "review", "review-item", "export"):
+    for path in ("campaign", "work", "answers", "audio", "review", "review-item", "export"):
         assert client.get(f"/annotate/{path}?campaign=voices&item=item-000").status_code == 401, path
     assert client.post("/annotate/events", json={"user": "", "events": []}).status_code == 401
+
+
+def test_within_a_spaces_frame_the_cookie_is_sent_and_the_headers_keep_others_out(desk: Desk) -> None:
+    from starlette.applications import Starlette
+    from starlette.testclient import TestClient
+
+    app = Starlette(routes=annotation_routes(Annotating(desk, Entrance(desk.store, "listed"), framed=True)))
+    with TestClient(app, base_url="https://page.example", headers={"X-UGSD-Annotate": "1"}) as client:
+        cookie = come_in(client).headers["set-cookie"]
+        assert "SameSite=none; Secure; Partitioned" in cookie and "HttpOnly" in cookie
+        foreign = {"Sec-Fetch-Site": "cross-site"}
+        assert client.get("/annotate/work?campaign=voices", headers=foreign).status_code == 403
+
+
+def test_two_stores_on_servers_share_no_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from contextlib import ExitStack
+
+    from ui.annotation import opening
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    files = []
+    for name in ("one", "two"):
+        with ExitStack() as ending, open_store(tmp_path / f"{name}.db") as kept:
+            kept.path, kept.address = None, f"postgresql://server/{name}"
+            monkeypatch.setattr(opening, "open_store", lambda _, kept=kept: kept)
+            files.append(open_annotations(kept.address, ending=ending).entrance._file)
+    assert files[0] != files[1]
 
 
 def test_another_sites_page_can_send_nothing(client: Any) -> None:
@@ -298,7 +325,7 @@ def test_a_clip_comes_under_a_name_that_tells_nothing(client: Any) -> None:
     come_in(client)
     answer = client.get("/annotate/audio?campaign=voices&item=item-000")
     assert answer.status_code == 200 and answer.content[:4] == b"RIFF"
-    assert "clip0" not in str(answer.headers) and "private" in answer.headers["cache-control"]
+    assert "clip0" not in str(answer.headers) and answer.headers["cache-control"] == "no-store"
 
 
 def test_a_store_that_can_not_be_written_asks_to_be_asked_again(client: Any, desk: Desk, monkeypatch: Any) -> None:
@@ -355,6 +382,45 @@ def test_a_run_that_was_only_brought_sends_nothing(desk: Desk, tmp_path: Path) -
     run = FakeRun(tmp_path, brought=True)
     with pytest.raises(OptionError, match="only"):
         InboxRows(desk).send_to_annotation(run.lines[0], run)
+
+
+# ── Earlier answers ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_earlier_answers_are_ones_own_the_newest_first_and_page_by_page(desk: Desk, store: Store, media: Media) -> None:
+    answered(store, media, {"Bob": [True, False], "Ann": [False, True, True]})
+    desk.take(ANN, [event("draft_saved", "item-000", answer={"verdict": "accept"})], None, "en")
+    told = desk.earlier(ANN, "voices")
+    assert [(one["item"], one["verdict"], one["changed"]) for one in told["answers"]] == [
+        ("item-002", "accept", False), ("item-001", "accept", False), ("item-000", "flag", True),
+    ]  # fmt: skip
+    assert told["answers"][2]["kinds"] == ["wrong_emotion"] and told["answers"][2]["revision"] == 2
+    assert (desk.earlier(ANN, "voices", 2)["total"], len(desk.earlier(ANN, "voices", 2)["answers"])) == (3, 1)
+    assert desk.earlier(RAE, "voices")["answers"] == [], "nobody else's, not even to a reviewer"
+    assert "secret-system" not in json.dumps(told)
+
+
+def test_looking_at_an_earlier_answer_takes_up_nothing_new_and_a_reload_comes_back_to_a_change(desk: Desk) -> None:
+    first = desk.work(ANN, "voices")["item"]["id"]
+    desk.take(ANN, [event("submitted", first, answer={"verdict": "accept"})], None, "en")
+    opened = desk.work(ANN, "voices", first)
+    assert opened["item"]["status"] == "submitted" and opened["ahead"] is None
+    assert desk.work(ANN, "voices", last=first)["item"]["id"] != first, "nothing was changed"
+    desk.take(ANN, [event("draft_saved", first, answer={"verdict": "flag"})], None, "en")
+    assert desk.work(ANN, "voices", last=first)["item"]["id"] == first
+
+
+def test_a_revised_answer_is_a_new_revision_and_another_window_overwrites_none(desk: Desk, store: Store) -> None:
+    item = desk.work(ANN, "voices")["item"]["id"]
+    desk.take(ANN, [event("submitted", item, answer={"verdict": "accept"})], None, "en")
+    flag = {"kind": "not_fluent", "severity": "minor"}
+    revised = event("submitted", item, answer={"verdict": "flag", "flags": [flag]}) | {"expected_revision": 1}
+    assert desk.take(ANN, [revised], None, "en")["acks"][0]["revision"] == 2
+    late = event("submitted", item, answer={"verdict": "accept"}) | {"expected_revision": 1}
+    assert desk.take(ANN, [late], None, "en")["acks"][0]["error"]["code"] == "revision"
+    with store.reading() as tx:
+        kept = [one.payload["answer"]["verdict"] for one in tx.events("voices", item=item) if one.kind == "submitted"]
+    assert kept == ["accept", "flag"], "both are kept"
 
 
 # ── Markup ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from ugsd_core.annotations.campaign import Item
+from ugsd_core.annotations.campaign import Campaign, Item
 from ugsd_core.annotations.errors import AnswerError
+from ugsd_core.annotations.state import AnswerState
 from ugsd_core.annotations.taxonomy import Taxonomy
 
-__all__ = ["TEXT_LIMIT", "Answer", "Flag", "Verdict", "checked_answer"]
+__all__ = ["TEXT_LIMIT", "Answer", "Flag", "Verdict", "check_heard", "checked_answer"]
 
 Verdict = Literal["accept", "flag"]
 #: Characters of a note or a corrected caption.
@@ -157,3 +158,23 @@ def _text(value: Any, field: str) -> str:
     if not isinstance(value, str) or len(value) > TEXT_LIMIT:
         raise AnswerError(f"the {field} is text of at most {TEXT_LIMIT} characters", field)
     return value.replace("\r\n", "\n")
+
+
+def check_heard(campaign: Campaign, item: Item, state: AnswerState) -> None:
+    """The must-listen rule.
+
+    Raises:
+        AnswerError: If too little of the clip was played.
+    """
+    if not item.audio or campaign.must_listen <= 0.0:
+        return
+    if item.duration_s is None:
+        if state.listened_s <= 0.0:
+            raise AnswerError("listen to the clip before you submit", "listened", "not_heard")
+    elif state.heard_s < campaign.must_listen * item.duration_s - 0.1:
+        raise AnswerError(
+            f"listen to the clip before you submit: {state.heard_s:.1f} of {item.duration_s:.1f} s were played, and "
+            f"{campaign.must_listen:.0%} are asked for",
+            "listened",
+            "not_heard",
+        )

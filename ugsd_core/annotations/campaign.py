@@ -18,7 +18,8 @@ from ugsd_core.messages import Event
 
 __all__ = ["Campaign", "Item", "NewItem", "add_item", "create_campaign", "item_id", "word_tokens"]
 
-DEFAULT_GUIDELINES = """\
+DEFAULT_GUIDELINES = (
+    """\
 Listen to the whole clip, then read the caption.
 
 - **Accept** it if somebody who can't hear the clip would get the right idea of how it is said.
@@ -26,7 +27,11 @@ Listen to the whole clip, then read the caption.
 - **Skip** it if you can't judge it: a language you don't speak, a broken recording.
 
 What is said does not matter, only how. Judge the caption, not the speaker.
+
 """
+    "先听完整段录音，再读描述。若听不到录音的人能由描述正确了解说话方式，就**接受**；"
+    "否则**标记**，说明错在哪里、有多严重，并标出有问题的词；无法判断时**跳过**。只看怎么说，不看说了什么；评判描述，不评判说话人。\n"
+)
 #: Latin words with the space before them, and any other character on its own, as Chinese is read.
 WORD = re.compile(r"\s*(?:[^\W\u2e80-\u9fff\uf900-\ufaff]+(?:['’-][^\W\u2e80-\u9fff\uf900-\ufaff]+)*|\S)|\s+$")
 

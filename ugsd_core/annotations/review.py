@@ -16,11 +16,13 @@ __all__ = ["DEFINITIONS", "IDLE_S", "Disagreement", "GoldScore", "Work", "disagr
 
 #: A pause longer than this is no work: nobody is at the screen.
 IDLE_S = 120.0
+#: A rate is said from so much active time on; before, it would be one of chance.
+RATED_S = 30.0
 
 #: What each figure means, for whoever shows it.
 DEFINITIONS: dict[str, str] = {
     "active_s": f"time between an annotator's actions, pauses of more than {IDLE_S:.0f} s left out",
-    "per_hour": "captions decided (submitted or skipped) in an hour of active time",
+    "per_hour": "captions decided (submitted or skipped) in an hour of active time; one that is revised counts once",
     "median_s": "active time from one decision to the next: half of the captions took less",
     "listened_s": "time spent playing clips, repeats counted",
     "gold_right": "share of gold captions with the expected verdict",
@@ -53,7 +55,7 @@ class Work:
     Attributes:
         submitted, skipped: In force now.
         flagged: Share of the submitted answers that flag the caption; None without one.
-        per_hour, median_s: None before the first decision.
+        per_hour, median_s: None before the first decision; the rate, until `RATED_S` of active time too.
     """
 
     annotator: str
@@ -162,13 +164,15 @@ def _work(name: str, deeds: Iterable[tuple[str, str]], states: list[AnswerState]
             decisions.append(since_s)
             since_s = 0.0
     verdicts = [state.answer["verdict"] for state in states if state.status == "submitted" and state.answer]
+    skipped = sum(state.status == "skipped" for state in states)
+    decided = len(verdicts) + skipped
     return Work(
         annotator=name,
         submitted=len(verdicts),
-        skipped=sum(state.status == "skipped" for state in states),
+        skipped=skipped,
         flagged=verdicts.count("flag") / len(verdicts) if verdicts else None,
         active_s=round(active_s, 3),
-        per_hour=round(len(decisions) / active_s * 3_600, 1) if active_s > 0 else None,
+        per_hour=round(decided / active_s * 3_600, 1) if decided and active_s >= RATED_S else None,
         median_s=round(statistics.median(decisions), 3) if decisions else None,
         listened_s=round(sum(state.listened_s for state in states), 3),
     )

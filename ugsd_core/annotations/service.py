@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ugsd_core.annotations import queues as places
-from ugsd_core.annotations.answers import checked_answer
+from ugsd_core.annotations.answers import check_heard, checked_answer
 from ugsd_core.annotations.campaign import Campaign, Item
 from ugsd_core.annotations.errors import AccessDenied, AnswerError
 from ugsd_core.annotations.events import Ack, AnnotationEvent, EventKind
@@ -31,7 +31,14 @@ from ugsd_core.annotations.queues import Queues
 from ugsd_core.annotations.reading import Reader
 from ugsd_core.annotations.state import AnswerState
 from ugsd_core.annotations.store import Store
-from ugsd_core.annotations.views import CampaignView, ItemView, campaign_view, item_view
+from ugsd_core.annotations.views import (
+    CampaignView,
+    EarlierAnswer,
+    ItemView,
+    campaign_view,
+    earlier_answer,
+    item_view,
+)
 from ugsd_core.annotations.writing import Writer
 from ugsd_core.messages import Event
 
@@ -94,6 +101,16 @@ class AnnotationService:
             found = self._campaign(tx, campaign)
             every = tx.answers(campaign, item=item)
             return [state for state in every if self._reads(tx, found, item, state.annotator)]
+
+    def earlier(self, campaign: str, *, limit: int = 50, offset: int = 0) -> tuple[list[EarlierAnswer], int]:
+        """The own answers, skips and drafts, the newest first, and how many there are; nobody else's."""
+        with self.store.reading() as tx:
+            self._campaign(tx, campaign)
+            every = [state for state in tx.answers(campaign, annotator=self.user.name) if state.status != "pending"]
+            every.sort(key=lambda state: (state.decided_at or state.updated_at, state.item), reverse=True)
+            return [earlier_answer(state, tx.item(campaign, state.item)) for state in every[offset:][:limit]], len(
+                every
+            )
 
     def audio(self, campaign: str, item: str) -> Path | None:
         """The item's recording; its name tells nothing. None if there is none."""
@@ -217,7 +234,7 @@ class AnnotationService:
         """
 
         def ready(tx: Writer, found: Campaign, thing: Item) -> None:
-            _heard(found, thing, tx.answer(campaign, item, self.user.name))
+            check_heard(found, thing, tx.answer(campaign, item, self.user.name))
             places.claim(tx, found, item, self.user.name)
 
         def payload(found: Campaign, thing: Item) -> dict[str, Any]:
@@ -377,23 +394,3 @@ class AnnotationService:
     def _may_read(self, tx: Reader, campaign: Campaign, item: str, annotator: str) -> None:
         if not self._reads(tx, campaign, item, annotator):
             raise AccessDenied("the answers of others are not shown to annotators here")
-
-
-def _heard(campaign: Campaign, item: Item, state: AnswerState) -> None:
-    """The must-listen rule.
-
-    Raises:
-        AnswerError: If too little of the clip was played.
-    """
-    if not item.audio or campaign.must_listen <= 0.0:
-        return
-    if item.duration_s is None:
-        if state.listened_s <= 0.0:
-            raise AnswerError("listen to the clip before you submit", "listened", "not_heard")
-    elif state.heard_s < campaign.must_listen * item.duration_s - 0.1:
-        raise AnswerError(
-            f"listen to the clip before you submit: {state.heard_s:.1f} of {item.duration_s:.1f} s were played, and "
-            f"{campaign.must_listen:.0%} are asked for",
-            "listened",
-            "not_heard",
-        )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ugsd_core.annotations.campaign import Campaign, Item
 from ugsd_core.annotations.state import AnswerState
 from ugsd_core.annotations.taxonomy import Taxonomy
 
-__all__ = ["CampaignView", "ItemView", "campaign_view", "item_view"]
+__all__ = ["CampaignView", "EarlierAnswer", "ItemView", "campaign_view", "earlier_answer", "item_view"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,35 @@ class ItemView:
     references: tuple[str, ...] = ()
     label: str | None = None
     is_gold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """An answer, a skip or a draft of one's own, in a list of them.
+
+    Attributes:
+        caption, language: Of the item.
+        state: Where the answer stands.
+    """
+
+    caption: str
+    language: str
+    state: AnswerState
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether something was changed since the submit that is in force, and not submitted again."""
+        state = self.state
+        return state.status == "submitted" and state.draft is not None and state.draft != state.answer
+
+
+def earlier_answer(state: AnswerState, item: Mapping[str, Any]) -> EarlierAnswer:
+    """An own answer with what is needed to recognise its item.
+
+    Args:
+        item: As the store keeps it.
+    """
+    return EarlierAnswer(str(item["caption"]), str(item.get("language", "")), state)
 
 
 def campaign_view(campaign: Campaign) -> CampaignView:

@@ -18,9 +18,10 @@ from ugsd_core.annotations.errors import AnnotationError, StoreError
 from ugsd_core.annotations.events import Ack
 from ugsd_core.annotations.identity import User
 from ugsd_core.annotations.media import Media
+from ugsd_core.annotations.queues import Queues
 from ugsd_core.annotations.service import AnnotationService
 from ugsd_core.annotations.store import Store
-from ugsd_core.annotations.views import CampaignView, ItemView
+from ugsd_core.annotations.views import CampaignView, EarlierAnswer, ItemView
 from ugsd_core.errors import UgsdError
 from ui.engine_words import told
 from ui.language import Locale
@@ -31,6 +32,8 @@ __all__ = ["Desk", "refusal"]
 SERVICES = 256
 #: Events of one request; a page that was offline for hours has fewer.
 EVENT_LIMIT = 500
+#: Own answers of one request.
+EARLIER = 50
 #: Kinds after which the page goes on to another item.
 DECISIONS = ("submitted", "skipped", "undone")
 
@@ -93,7 +96,9 @@ class Desk:
         if view is None:  # what was put aside as a draft comes last
             left = service.queues(campaign).draft
             view = service.open(campaign, left[0]) if left else None
-        after = None if view is None else service.next(campaign, after=view.id)
+        # Somebody who looks at an earlier answer goes back to where they were, and not on from there.
+        onward = view is not None and view.state.status in ("pending", "draft")
+        after = service.next(campaign, after=view.id) if view is not None and onward else None
         return {
             "campaign": campaign,
             "item": None if view is None else self._item(service, rules, view),
@@ -104,11 +109,27 @@ class Desk:
     def _resume(self, service: AnnotationService, campaign: str, last: str) -> ItemView | None:
         """What was open last. The item ahead of it is held as well, so that the store alone can't tell."""
         found = service.queues(campaign)
-        if last in found.held or last in found.draft:
+        if last in found.held or last in found.draft or self._is_being_changed(service, campaign, last, found):
             return service.open(campaign, last)
         held = set(found.held)
         first = next((item for item in found.pending if item in held), None)
         return service.resume(campaign) if first is None else service.open(campaign, first)
+
+    def _is_being_changed(self, service: AnnotationService, campaign: str, item: str, found: Queues) -> bool:
+        """Whether an answer that was submitted has changes that were not."""
+        return item in found.submitted and service.answer(campaign, item).draft is not None
+
+    def earlier(self, user: User, campaign: str, offset: int = 0) -> dict[str, Any]:
+        """The own answers, the newest first.
+
+        Args:
+            offset: So many newer ones are left out.
+
+        Raises:
+            AnnotationError: If there is no such campaign.
+        """
+        found, total = self.service(user).earlier(campaign, limit=EARLIER, offset=max(0, offset))
+        return {"campaign": campaign, "total": total, "offset": offset, "answers": [_earlier(one) for one in found]}
 
     def take(self, user: User, events: Any, then: Any, locale: Locale) -> dict[str, Any]:
         """Take in what a person did, in its order, and give what comes next.
@@ -169,6 +190,7 @@ class Desk:
             "duration_s": view.duration_s,
             "status": state.status,
             "revision": state.revision,
+            "decided_at": state.decided_at,
             "form": state.form,
             "heard": [list(stretch) for stretch in state.heard],
         }
@@ -193,6 +215,22 @@ class Desk:
         if tuple(chip["raw"].strip() for chip in chips) != tuple(token.strip() for token in view.tokens):
             return None
         return [{"state": chip["state"], "heat": chip["heat"]} for chip in chips]
+
+
+def _earlier(one: EarlierAnswer) -> dict[str, Any]:
+    state = one.state
+    said = state.answer or state.draft or {}
+    return {
+        "item": state.item,
+        "caption": one.caption,
+        "language": one.language,
+        "status": state.status,
+        "revision": state.revision,
+        "verdict": said.get("verdict"),
+        "kinds": sorted({flag["kind"] for flag in said.get("flags", ())}),
+        "changed": one.is_changed,
+        "at": state.decided_at or state.updated_at,
+    }
 
 
 def _apply(service: AnnotationService, event: Mapping[str, Any]) -> Ack:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import json
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -20,7 +23,7 @@ from ui.annotation.routes import Annotating
 from ui.annotation.sign_in import WAYS, Entrance, Way
 from ui.assets import ASSETS
 
-__all__ = ["TRIAL_CAMPAIGN", "add_examples", "open_annotations", "open_trial"]
+__all__ = ["TRIAL_CAMPAIGN", "add_examples", "on_a_space", "open_annotations", "open_trial"]
 
 TRIAL_CAMPAIGN = "examples"
 GUIDELINES = (
@@ -63,15 +66,46 @@ def open_annotations(
             "--annotators open lets anybody in by a name, so it is for a page that listens on this machine only; add "
             "people with ugsd annotations users add, and leave the option out"
         )
+    if way == "oauth":
+        _check_oauth()
     if "://" not in address:
         Path(address).expanduser().parent.mkdir(parents=True, exist_ok=True)
         address = str(Path(address).expanduser())
     store = ending.enter_context(open_store(address))
-    # A server has no folder of its own; sessions then lie where this machine keeps the program's data.
-    beside = store.path or default_trace_folder().parent / "annotations"
+    # A server has no folder of its own; sessions then lie where this machine keeps the program's data, each store's for
+    # itself: a session of one must be worth nothing at another, where the same name may be somebody else's.
+    key = hashlib.sha256(store.address.encode()).hexdigest()[:16]
+    beside = store.path or default_trace_folder().parent / f"annotations-{key}"
     file = beside.with_name(beside.name + ".sessions.json")
     found = Media(media) if media is not None else default_media(store.path)
-    return Annotating(Desk(store, found), Entrance(store, cast("Way", way), file))
+    return Annotating(Desk(store, found), Entrance(store, cast("Way", way), file), framed=on_a_space())
+
+
+def on_a_space() -> bool:
+    """Whether the page runs on a Hugging Face Space."""
+    return bool(os.environ.get("SPACE_ID"))
+
+
+def _check_oauth() -> None:
+    """See that Gradio can let people sign in with Hugging Face, before anything is opened.
+
+    Elsewhere than on a Space it would sign its session with a secret that everybody knows.
+
+    Raises:
+        OptionError: If it can't.
+    """
+    if not on_a_space():
+        raise OptionError(
+            "--annotators oauth is for a page on a Hugging Face Space; add people with ugsd annotations users add, and "
+            "leave the option out"
+        )
+    missing = [name for name in ("OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET") if not os.environ.get(name)]
+    if missing:
+        raise OptionError(
+            f"this Space gives the page no {missing[0]}; put hf_oauth: true into the head of its README.md"
+        )
+    if any(importlib.util.find_spec(name) is None for name in ("authlib", "itsdangerous")):
+        raise OptionError("signing in with Hugging Face needs a package; put gradio[oauth] into requirements.txt")
 
 
 def open_trial(folder: Path, *, ending: ExitStack) -> Annotating:
@@ -83,7 +117,7 @@ def open_trial(folder: Path, *, ending: ExitStack) -> Annotating:
     store = ending.enter_context(open_store(folder / "trial.db"))
     media = Media(folder / "trial.media")
     add_examples(store, media)
-    return Annotating(Desk(store, media), Entrance(store, "trial"), trial=True, name=str(folder))
+    return Annotating(Desk(store, media), Entrance(store, "trial"), trial=True, name=str(folder), framed=on_a_space())
 
 
 def add_examples(store: Store, media: Media) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.annotations.errors import AccessDenied, AnnotationError, EventConflict, StoreError
 from ugsd_core.annotations.identity import User
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.routing import BaseRoute
 
-__all__ = ["Annotating", "annotation_routes"]
+__all__ = ["Annotating", "annotation_routes", "oauth_name"]
 
 _log = logging.getLogger("ugsd.annotate")
 PREFIX = "/annotate"
@@ -45,12 +45,14 @@ class Annotating:
     Attributes:
         trial: The store goes with the page; nobody collects what visitors send.
         name: Tells the cookies of two pages on one machine apart.
+        framed: The page is shown within another site's, as on a Space.
     """
 
     desk: Desk
     entrance: Entrance
     trial: bool = False
     name: str = ""
+    framed: bool = False
 
     @property
     def cookie(self) -> str:
@@ -100,6 +102,7 @@ def annotation_routes(annotating: Annotating) -> list[BaseRoute]:
         "sign-out": ("POST", calls.sign_out),
         "campaign": ("GET", calls.campaign),
         "work": ("GET", calls.work),
+        "answers": ("GET", calls.answers),
         "events": ("POST", calls.events),
         "audio": ("GET", calls.audio),
         "review": ("GET", calls.review),
@@ -122,8 +125,10 @@ class _Calls:
     def session(self, call: Call) -> dict[str, Any]:
         """Who is signed in, and the campaigns."""
         user = call.user
+        why = self._entrance.stranger(oauth_name(call.request)) if user is None else None
         return {
             "user": None if user is None else {"name": user.name, "role": user.role},
+            "why": None if why is None else refusal(why, call.locale),
             "way": self._entrance.way,
             "campaigns": [] if user is None else self._desk.campaigns(user),
         }
@@ -134,15 +139,24 @@ class _Calls:
         claim = call.request.cookies.get(self._on.cookie + "-name", "")
         granted = self._entrance.enter(words["name"].strip(), words["password"], words["role"], claim)
         answer = _json({"user": {"name": granted.user.name, "role": granted.user.role}})
-        secure = _is_https(call.request)
-        # A Space is shown inside a page of huggingface.co, where a strict cookie is never sent. Other sites can't act
-        # in somebody's name by it all the same: every call needs a header that they may not set.
-        framed = secure and "SPACE_ID" in os.environ
-        safe = {"httponly": True, "samesite": "none" if framed else "strict", "path": "/", "secure": secure}
-        answer.set_cookie(self._on.cookie, granted.token, max_age=SESSION_S, **safe)
+        self._give(call, answer, self._on.cookie, granted.token, SESSION_S)
         if granted.claim:
-            answer.set_cookie(self._on.cookie + "-name", granted.claim, max_age=CLAIM_S, **safe)
+            self._give(call, answer, self._on.cookie + "-name", granted.claim, CLAIM_S)
         return answer
+
+    def _give(self, call: Call, answer: Response, name: str, value: str, age_s: int) -> None:
+        """Set a cookie that neither scripts nor other sites get at.
+
+        A Space is shown in a frame of another site, where a strict cookie is not sent at all. There it is sent, and
+        `_check_origin` alone keeps others out; ``Partitioned`` keeps it to that frame.
+        """
+        secure = _is_https(call.request)
+        framed = self._on.framed and secure
+        rule: Literal["none", "strict"] = "none" if framed else "strict"
+        answer.set_cookie(name, value, max_age=age_s, httponly=True, samesite=rule, path="/", secure=secure)
+        if framed:
+            header, made = answer.raw_headers[-1]
+            answer.raw_headers[-1] = (header, made + b"; Partitioned")
 
     def sign_out(self, call: Call) -> Response:
         """End the session."""
@@ -160,6 +174,13 @@ class _Calls:
         names = (call.query.get(name, "") for name in ("campaign", "item", "last"))
         return self._desk.work(call.person, *names)
 
+    def answers(self, call: Call) -> dict[str, Any]:
+        """The own answers; whose they are is told by the session alone."""
+        offset = call.query.get("offset", "0")
+        if not offset.isdecimal() or len(offset) > 9:
+            raise AnnotationError("an offset is a whole number", "offset")
+        return self._desk.earlier(call.person, call.query.get("campaign", ""), int(offset))
+
     def events(self, call: Call) -> dict[str, Any]:
         """Take in what a person did. The page says whose it is, so that nothing lands under another's name."""
         if call.body.get("user") != call.person.name:
@@ -173,7 +194,8 @@ class _Calls:
         path = self._desk.audio(call.person, call.query.get("campaign", ""), call.query.get("item", ""))
         if path is None:
             raise AnnotationError("this item has no recording", "audio")
-        return FileResponse(path, headers={"Cache-Control": "private, max-age=3600"})
+        # The page keeps what it needs; a browser's cache would still give it out after signing out.
+        return FileResponse(path, headers={"Cache-Control": "no-store"})
 
     def review(self, call: Call) -> dict[str, Any]:
         """For reviewers: agreement, disagreements, people."""
@@ -204,7 +226,7 @@ def _endpoint(annotating: Annotating, work: Callable[[Call], Any]) -> Callable[[
             body = await _body(request) if request.method == "POST" else {}
 
             def answer() -> Any:
-                user = annotating.entrance.known(request.cookies.get(annotating.cookie, ""), _oauth_name(request))
+                user = annotating.entrance.known(request.cookies.get(annotating.cookie, ""), oauth_name(request))
                 return work(Call(request, user, locale, request.query_params, body))
 
             found = await run_in_threadpool(answer)
@@ -270,8 +292,14 @@ def _is_https(request: Request) -> bool:
     return request.headers.get("x-forwarded-proto", request.url.scheme).split(",")[0].strip() == "https"
 
 
-def _oauth_name(request: Request) -> str:
-    """Whom Hugging Face signed in by Gradio's login button; its session is signed by the server."""
+def oauth_name(request: Request) -> str:
+    """Whom Hugging Face signed in by Gradio's login button, for as long as that holds; empty if nobody.
+
+    Gradio keeps it in a session cookie that the server signs with the Space's secret.
+    """
     session = request.scope.get("session") or {}
-    person = (session.get("oauth_info") or {}).get("userinfo") or {}
-    return str(person.get("preferred_username", ""))
+    known = session.get("oauth_info") or {}
+    until = known.get("expires_at")
+    if until is not None and until < time.time():
+        return ""
+    return str((known.get("userinfo") or {}).get("preferred_username", ""))

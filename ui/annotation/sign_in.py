@@ -117,6 +117,15 @@ class Entrance:
             return None if listed is not None else User(name, self._role(session["role"]))
         return listed
 
+    def stranger(self, oauth_name: str) -> AccessDenied | None:
+        """Why somebody whom Hugging Face signed in is not let in; None if nobody came so, or they are."""
+        if self.way != "oauth" or not oauth_name or self._elsewhere(oauth_name) is not None:
+            return None
+        return AccessDenied(
+            f"{oauth_name} signed in with Hugging Face, and is not among this page's annotators; ask whoever runs the "
+            "page to add the name"
+        )
+
     def leave(self, token: str) -> None:
         """End a session; the name of an open page stays the browser's."""
         with self._lock:

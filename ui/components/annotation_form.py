@@ -18,7 +18,8 @@ __all__ = ["SCRIPTS", "annotation_form", "markup"]
 
 #: In the order in which they need one another.
 SCRIPTS: tuple[str, ...] = (
-    "words.js", "annotate_client.js", "annotate_player.js", "annotate_form.js", "review.js", "annotate.js"
+    "words.js", "annotate_client.js", "annotate_player.js", "annotate_form.js", "annotate_earlier.js", "review.js",
+    "annotate.js", "annotate_work.js", "annotate_keys.js"
 )  # fmt: skip
 
 _DOOR = """
@@ -121,10 +122,15 @@ _WORK = """
       <div class="ann-conflict message" role="alert" hidden><span data-say="annotate.conflict.told"></span>
         <button type="button" class="ann-mine plain" data-say="annotate.conflict.mine"></button>
         <button type="button" class="ann-theirs plain" data-say="annotate.conflict.theirs"></button></div>
+      <div class="ann-revisit message" hidden><span></span>
+        <button type="button" class="ann-return plain" aria-keyshortcuts="o"><kbd aria-hidden="true">O</kbd>
+          <span data-say="annotate.earlier.back"></span></button></div>
       {player}
       <p class="ann-system soft" hidden></p>
       <div class="ann-caption">
-        <p class="ann-label"><kbd aria-hidden="true">T</kbd> <span data-say="annotate.tokens.hint"></span></p>
+        <p class="ann-label"><kbd aria-hidden="true">T</kbd>
+          <span class="by-mouse" data-say="annotate.tokens.hint"></span>
+          <span class="by-finger" data-say="annotate.tokens.touch"></span></p>
         <div class="ann-tokens" role="listbox" aria-multiselectable="true" aria-orientation="horizontal"
           data-label="annotate.tokens"></div>
       </div>
@@ -138,9 +144,11 @@ _WORK = """
     </div>
   </div>
   <aside class="ann-side">
-    <details class="card"><summary><kbd aria-hidden="true">G</kbd>
+    <details class="ann-guide card"><summary><kbd aria-hidden="true">G</kbd>
       <span data-say="annotate.guidelines"></span></summary>
       <div class="ann-guidelines"></div><p class="ann-rules soft"></p></details>
+    <details class="ann-earlier card"><summary><kbd aria-hidden="true">L</kbd> <span></span></summary>
+      <ul class="ann-earlier-list"></ul><button type="button" class="ann-earlier-more plain" hidden></button></details>
   </aside>
 </div>
 """
@@ -155,7 +163,7 @@ _REVIEW = """
       <ul class="rev-list"></ul></section>
     <section class="rev-panel card" tabindex="-1" data-label="annotate.review.item" hidden>
       <h3 class="rev-title"></h3><p class="rev-about soft"></p><ul class="rev-references"></ul>
-      <audio controls preload="none" data-label="annotate.player"></audio>
+      <audio controls preload="metadata" data-label="annotate.player"></audio>
       <div class="rev-gold"></div><div class="rev-answers"></div><p class="rev-problem" role="alert"></p>
       <details class="more"><summary data-say="annotate.review.own"></summary>
         <div class="rev-tokens ann-tokens" role="listbox" aria-multiselectable="true" aria-orientation="horizontal"
@@ -185,7 +193,8 @@ _HELP = """
 KEYS: tuple[tuple[str, str], ...] = (
     ("A", "accept"), ("F", "flag"), ("S", "skip"), ("1 … 9", "kind"), ("Q W E", "severity"), ("↵", "submit"),
     ("U, Ctrl Z", "undo"), ("␣", "play"), ("R", "again"), ("B", "start"), ("− +", "speed"), ("T, ← →, ⇧ ← →", "tokens"),
-    ("C", "corrected"), ("N", "note"), ("G", "guidelines"), ("Alt K", "play_typing"), ("Alt J", "again_typing"),
+    ("C", "corrected"), ("N", "note"), ("G", "guidelines"), ("L", "earlier"), ("O", "back"),
+    ("Alt K", "play_typing"), ("Alt J", "again_typing"),
     ("Ctrl ↵", "submit_typing"), ("Esc", "leave_field"), ("?", "help"),
 )  # fmt: skip
 FORMATS: tuple[str, ...] = ("latest", "events", "csv", "dataset")
@@ -200,7 +209,10 @@ def markup() -> str:
     )
     work = _WORK.format(player=_PLAYER, form=_FORM.format(name="ann", skip=_SKIP))
     review = _REVIEW.format(form=_FORM.format(name="rev", skip=""), files=files)
-    none = '<p class="ann-none card" data-say="annotate.no_campaigns" hidden></p>'
+    none = (
+        '<p class="ann-none card" hidden><span data-say="annotate.no_campaigns"></span>'
+        " <code>ugsd annotations create</code></p>"
+    )
     desk = f'<section class="ann-desk" hidden>{_BAR}{none}{work}{review}</section>'
     live = '<p class="ann-live" role="status" aria-live="polite"></p>'
     return f'<div class="ann">{_DOOR}{desk}{_HELP.format(keys=keys)}{live}</div>'
