@@ -145,7 +145,9 @@ def test_what_the_services_are_started_with_can_be_typed() -> None:
 
     page = compose("compose.yaml")["services"]["page"]["command"]
     args = build_parser().parse_args(page[2:])
-    assert args.verifier == "ws://verifier:8765" and args.annotations == "/data/annotations.db"
+    assert args.verifier == "ws://verifier:8765"
+    known = compose("compose.yaml")["services"]["page"]["environment"]["UGSD_ANNOTATIONS"]
+    assert args.annotations == known, "what ugsd annotations opens in the container is what the page keeps"
     cuda = compose("compose.cuda.yaml")["services"]["verifier"]["command"]
     assert build_ugsd("verifier").parse_args(cuda[3:]).device == "cuda"
     (command,) = values("verifier", "CMD")
