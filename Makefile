@@ -59,7 +59,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 
 $(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing into .venv, with what the tests need (a few minutes the first time) …"
-	@$(PIP) -e '.[dev,browser-test,train,postgres]'
+	@$(PIP) -e '.[dev,browser-test,train,postgres,oauth]'
 	@touch $@ $(RUN_STAMP)
 
 $(TRAIN_STAMP): pyproject.toml constraints.txt | .venv/bin/python

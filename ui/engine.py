@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.captioner import Captioner
+from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.keeper import VerifierKeeper
 from ugsd_core.wire.process import VerifierProcess
@@ -55,12 +57,12 @@ class LiveEngine:
         start = functools.partial(VerifierProcess, self._args, wait=False)
         self.keeper = VerifierKeeper(start) if verifier is None else None
         try:
-            link = None if verifier is None else ReconnectingLink(verifier)  # a mistyped address is told at once
+            link = None if verifier is None else _lasting(verifier)  # a mistyped address is told at once
             self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype)
             self.captioner.warm_up()
             if self.keeper is not None:
                 self.keeper.wait_ready()
-                self.captioner.link = ReconnectingLink(self.keeper.addresses)
+                self.captioner.link = _lasting(self.keeper.addresses)
         except BaseException:
             self.close()
             raise
@@ -104,9 +106,9 @@ class LiveEngine:
     def _connection(self) -> WebSocketLink:
         self.prepare()
         if self.keeper is not None:
-            return WebSocketLink(self.keeper.wait_ready())
+            return WebSocketLink(self.keeper.wait_ready(), access_token=_token())
         assert self._address is not None
-        return WebSocketLink(check_addresses(self._address)[0])
+        return WebSocketLink(check_addresses(self._address)[0], access_token=_token())
 
     def interrupt(self) -> None:
         """See `ui.runs.Engine`; the next caption connects anew."""
@@ -120,3 +122,12 @@ class LiveEngine:
             captioner.close()
         if self.keeper is not None:
             self.keeper.stop()
+
+
+def _token() -> str | None:
+    """What a verifier is shown: the token of the environment, if there is one."""
+    return os.environ.get(TOKEN_VARIABLE) or None
+
+
+def _lasting(addresses: str | Callable[[], Sequence[str]]) -> ReconnectingLink:
+    return ReconnectingLink(addresses, access_token=_token())

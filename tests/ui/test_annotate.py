@@ -260,13 +260,6 @@ def test_the_cookie_is_not_for_scripts_nor_for_other_sites(client: Any) -> None:
     assert "SameSite=strict" in behind.headers["set-cookie"]
 
 
-def test_inside_the_frame_of_a_space_the_cookie_is_sent_too(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPACE_ID", "somebody/ugsd")
-    sent = {"name": "Ann", "password": PASSWORD}
-    cookie = client.post("/annotate/sign-in", json=sent, headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"]
-    assert "SameSite=none" in cookie and "Secure" in cookie and "HttpOnly" in cookie
-
-
 def test_nothing_but_the_door_is_open_without_a_session(client: Any) -> None:
     assert client.get("/annotate/session").json()["user"] is None
     for path in ("campaign", "work", "answers", "audio", "review", "review-item", "export"):
