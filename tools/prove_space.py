@@ -2,10 +2,10 @@
 
     python -m tools.prove_space [--venv DIR] [--report FILE.json]
 
-Nothing but the folder's own requirements.txt is installed, and its entry is started in a copy of the folder, with no
-path to the checkout, as the hub's container does. Then, as a visitor would: read the notice, caption an example,
-evaluate the six example clips by four systems, sign in and judge a caption; stop the container, start it again, and
-find the answer. Needs playwright and a Chromium here, on the visitor's side.
+Nothing but the folder's own requirements.txt, and what the hub adds to it, is installed. Its entry is started in a
+folder of its own, with no path to the checkout, as the hub's container does. Then, as a visitor would: read the
+notice, caption an example, evaluate the six example clips by four systems, sign in and judge a caption; stop the
+container, start it again, and find the answer. Needs playwright and a Chromium here, on the visitor's side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from space_config.build import build_space
 from space_config.card import VARIANTS
+from space_config.pins import HUB_ADDS
 from tools.clean_room import CleanRoom, megabytes, timed
 from ugsd_core.doctor.machine import find_browser
 
@@ -71,6 +73,13 @@ def _answers(address: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _as_the_hub(folder: Path) -> list[str]:
+    """What the hub installs beside the requirements."""
+    found = re.search(r'^sdk_version: "?([\d.]+)', (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    return [line.format(gradio=found[1]) for line in HUB_ADDS]
 
 
 def text_of(page: Page, selector: str) -> str:
@@ -208,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         room = CleanRoom(Path(name), (args.venv or Path(name) / "venv").absolute())
         if room.fresh:
             with timed("installing requirements.txt", seconds):
-                room.install("-r", str(folder / "requirements.txt"))
+                room.install("-r", str(folder / "requirements.txt"), *_as_the_hub(folder), tested=False)
         else:  # a folder that is alone: whatever was installed of ours goes
             uninstall = [room.python, "-m", "pip", "uninstall", "--quiet", "--yes", "ugsd-studio"]
             subprocess.run(uninstall, check=True, env=dict(os.environ))
