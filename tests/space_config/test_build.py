@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 INSTEAD = PROJECT["tool"]["ugsd"]["space"]["instead"]
 
 
-def tested_pins() -> dict[str, str]:
+def as_constrained() -> dict[str, str]:
     """Versions of constraints.txt by canonical name."""
     return {canonicalize_name(name): version for name, version in places.tested_versions(ROOT).items()}
 
@@ -69,7 +69,7 @@ def test_requirements_are_those_of_the_project_at_the_tested_versions() -> None:
     for name, requirement in asked.items():
         assert told[name] == pins(ROOT)[name] and requirement.specifier.contains(told[name])
     assert told.items() <= pins(ROOT).items()
-    assert set(told.items()) - set(tested_pins().items()) == set(INSTEAD.items()), (
+    assert set(told.items()) - set(as_constrained().items()) == set(INSTEAD.items()), (
         "nothing else differs from what was tested"
     )
 
