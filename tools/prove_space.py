@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 NAME, PASSWORD = "ann", "a password for a proof"
 PORT = 7861
-START_S, WAIT_MS = 180, 120_000
+START_S, WAIT_MS = 300, 180_000
 
 
 @contextmanager
@@ -98,8 +98,8 @@ def caption(page: Page, found: dict[str, Any]) -> None:
         "}).observe(document.querySelector('#strip'), {subtree: true, childList: true}); }"
     )
     page.locator("#run").click()
-    page.wait_for_function("document.querySelector('#run').disabled", timeout=WAIT_MS)
-    page.wait_for_function("!document.querySelector('#run').disabled", timeout=WAIT_MS)
+    done = "!document.querySelector('#run').disabled && document.querySelector('#caption-text textarea').value"
+    page.wait_for_function(done, timeout=WAIT_MS)
     found["caption"] = page.locator("#caption-text textarea").input_value()
     found["tokens"] = page.locator("#strip .strip .tok").count()
     found["steps_seen"] = page.evaluate("window.counts.filter((n) => n > 0).length")

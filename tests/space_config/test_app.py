@@ -89,6 +89,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     monkeypatch.setattr("ui.demo.main", lambda line: lines.append(line) or 0)
     for name in [name for name in os.environ if name.startswith("UGSD_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("UGSD_DEVICE", "")
     monkeypatch.setenv("UGSD_DTYPE", "float16")
     monkeypatch.setenv("UGSD_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("HF_HOME", os.environ.get("HF_HOME", str(tmp_path)))
@@ -98,7 +99,6 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_a_variable_that_is_set_comes_before_the_variants_default(
     started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UGSD_DEVICE", "")
     monkeypatch.setenv("UGSD_PEOPLE", "rae reviewer")
     assert app.main() == 0
     args = build_parser().parse_args(started[0])
