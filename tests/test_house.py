@@ -12,7 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 CORE = sorted((ROOT / "ugsd_core").rglob("*.py"))
 OURS = [*CORE, *sorted((ROOT / "ui").rglob("*.py")), *sorted((ROOT / "tests").rglob("*.py"))]
-LIGHT = ("ugsd_core.cli", "ugsd_core.cli.caption", "ugsd_core.cli.replay", "ugsd_core.cli.parser", "ugsd_core.traces")
+LIGHT = (
+    "ugsd_core.cli",
+    "ugsd_core.cli.caption",
+    "ugsd_core.cli.replay",
+    "ugsd_core.cli.parser",
+    "ugsd_core.cli.doctor",
+    "ugsd_core.traces",
+)
 HEAVY = ("torch", "transformers", "gradio", "librosa", "scipy", "onnxruntime", "pandas", "plotly", "websockets", "av")
 
 
