@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench lint clean
+.PHONY: help demo test caption train bench chaos lint clean
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -27,6 +27,9 @@ train: $(TRAIN_STAMP)  ## Train the embedded pair (ARGS as `ugsd train --help` s
 
 bench: $(DEV_STAMP)  ## Overhead of the decoding loop and latency of a caption
 	@$(VENV)/python -m tools.bench $(ARGS)
+
+chaos: $(DEV_STAMP)  ## Captions over a transport that fails, each checked (ARGS="--captions 1000 --seed 2")
+	@$(VENV)/python -m tools.chaos $(ARGS)
 
 lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff check --quiet .

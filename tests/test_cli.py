@@ -48,8 +48,8 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     import ugsd_core.audio
     import ugsd_core.captioner
-    import ugsd_core.wire.client
     import ugsd_core.wire.process
+    import ugsd_core.wire.reconnect
 
     world = World()
 
@@ -101,7 +101,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(ugsd_core.audio, "load_utterance", load_utterance)
     monkeypatch.setattr(ugsd_core.captioner, "Captioner", FakeCaptioner)
     monkeypatch.setattr(ugsd_core.wire.process, "VerifierProcess", FakeProcess)
-    monkeypatch.setattr(ugsd_core.wire.client, "WebSocketLink", FakeLink)
+    monkeypatch.setattr(ugsd_core.wire.reconnect, "ReconnectingLink", FakeLink)
     return world
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.drafter import Drafter
-from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.errors import VerifierUnavailable, WireError
 from ugsd_core.gate_card import fusion_weight
 from ugsd_core.messages import (
     CaptionFinished,
@@ -20,7 +20,7 @@ from ugsd_core.messages import (
     VerifierReady,
 )
 from ugsd_core.options import DecodingOptions
-from ugsd_core.verifier import VerifierLink
+from ugsd_core.verifier import RecoveringLink, VerifierLink
 
 __all__ = ["CaptionRun", "open_request"]
 
@@ -33,6 +33,8 @@ class CaptionRun:
         started_at: `time.perf_counter` when the utterance was complete.
         ids: Caption ids committed so far.
         pieces: Their texts.
+        acknowledged: How many of them the verifier is known to hold.
+        lost: Whether the verifier is away, as the events so far have it.
     """
 
     code: AcousticCode
@@ -43,6 +45,8 @@ class CaptionRun:
     started_at: float
     ids: list[int] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
+    acknowledged: int = 0
+    lost: bool = False
 
     def now(self) -> float:
         """Seconds since the utterance was complete."""
@@ -69,18 +73,38 @@ class CaptionRun:
                 f.posterior_bytes,
             )
 
-    def lose(self, reason: str) -> Iterator[Event]:
-        """Go on without the verifier."""
+    def lose(self, reason: str, *, for_good: bool = False) -> Iterator[Event]:
+        """Go on without the verifier: until it is back, if the link sees to that, else to the end."""
         yield from self.frames()
         self.close()
-        self.link = None
+        if for_good or not isinstance(self.link, RecoveringLink):
+            self.link = None
+        self.lost = True
         yield VerifierLost(self.now(), reason)
 
-    def open(self) -> Iterator[Event]:
+    def reach(self) -> Generator[Event, None, bool]:
+        """Whether a block can be sent now. A verifier that is back is given the utterance; it reads it meanwhile."""
+        if self.link is None or not isinstance(self.link, RecoveringLink):
+            return self.link is not None
+        standing = self.link.standing(self.utterance)
+        if standing == "closed":
+            try:
+                yield from self.open(again=True)
+            except WireError as error:
+                yield from self.lose(str(error))
+                return False
+            standing = self.link.standing(self.utterance)
+        if standing == "away" and not self.lost:
+            yield from self.lose(f"The connection to the verifier at {self.link.address} was lost.")
+        yield from self.frames()
+        return standing == "open"
+
+    def open(self, *, again: bool = False) -> Iterator[Event]:
         """Shake hands and send the acoustic code; the verifier reads it while the edge drafts."""
         if self.link is None:
             raise VerifierUnavailable("no verifier was given; name one with --verifier, or use --mode edge")
-        self.link.take_frames()  # what another caption left behind is not this one's traffic
+        if not again:
+            self.link.take_frames()  # what another caption left behind is not this one's traffic
         began = perf_counter()
         info = self.link.connect(self.drafter.info, self.options.to_dict())
         checkpoint = {
@@ -89,8 +113,11 @@ class CaptionRun:
             "feature_fingerprint": info.feature_fingerprint,
             "vocabulary_size": info.vocabulary_size,
         }
-        yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
+        if self.lost or not again:
+            yield VerifierReady(self.now(), self.link.address, checkpoint, (perf_counter() - began) * 1e3)
+        self.lost = False
         self.link.open(open_request(self.utterance, self.code, self.drafter, self.options))
+        self.acknowledged = 0  # what it held before is gone
         yield from self.frames()
 
     # ── The end ───────────────────────────────────────────────────────────────────────────────────────────────────

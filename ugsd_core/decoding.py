@@ -19,7 +19,7 @@ from ugsd_core.budget import BudgetKeeper
 from ugsd_core.caption_run import CaptionRun
 from ugsd_core.draft_block import DraftBlock, DraftToken, GateDecision
 from ugsd_core.drafter import Draft, Drafter
-from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, WireError
+from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierBusy, WireError
 from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
 from ugsd_core.messages import (
@@ -38,12 +38,15 @@ from ugsd_core.messages import (
     VerifyRequest,
 )
 from ugsd_core.options import DecodingOptions
-from ugsd_core.verifier import VerifierLink
+from ugsd_core.verifier import RecoveringLink, VerifierLink
+from ugsd_core.wire.deadline import CEILING_S
 
 __all__ = ["decode"]
 
 #: After this many deadlines missed in a row the verifier counts as lost for the rest of the caption.
 MISSED_DEADLINES = 2
+#: So much of the longest wait for one verdict may a caption wait in vain altogether.
+MOST_IN_VAIN = 2.0
 
 
 def decode(
@@ -96,8 +99,8 @@ class _Run(CaptionRun):
         keeper: Of the budget, if there is one to keep.
         make_gate: Makes the gate.
         card: What calibration found for the edge in the caption's language.
-        acknowledged: How many of them the verifier is known to hold.
         revision: Verdicts that have changed the caption so far.
+        missed, vain_s: Deadlines missed in a row, and time waited for verdicts that did not come.
         entropy: Of the last committed token; None if that was the verifier's.
         drafted, sent: Tokens drafted, and how many of them went to the verifier.
         scores: What the keeper wants to know of each block.
@@ -106,10 +109,10 @@ class _Run(CaptionRun):
     keeper: BudgetKeeper | None = None
     make_gate: GateMaker = gate
     card: GateCard | None = None
-    acknowledged: int = 0
     revision: int = 0
     sequence: int = 0
     missed: int = 0
+    vain_s: float = 0.0
     entropy: float | None = None
     drafted: int = 0
     sent: int = 0
@@ -208,9 +211,10 @@ class _Run(CaptionRun):
         Returns:
             The block's outcome, for the block-length rule.
         """
-        if self.link is None:
+        if not (yield from self.reach()):
             yield from self.leave_unverified(block, 0.0, "the verifier is away")
             return "unverified"
+        assert self.link is not None
         committed = tuple(self.ids[self.acknowledged :])
         draft_ids = tuple(token.token_id for token in block.tokens)
         posterior = None
@@ -237,14 +241,18 @@ class _Run(CaptionRun):
         self.sent += len(draft_ids)
         asked = perf_counter()
         try:
-            verdict = self.link.judge(request, self.options.deadline_s)
+            verdict = self.link.judge(request, self.deadline_s())
             self.check(request, verdict)
-        except VerdictTimeout as error:
+        except (VerdictTimeout, VerifierBusy) as error:
+            waited_s = perf_counter() - asked
             self.missed += 1
+            self.vain_s += waited_s
             yield from self.frames()
-            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
+            yield from self.leave_unverified(block, waited_s * 1e3, str(error))
             if self.missed >= MISSED_DEADLINES:
-                yield from self.lose(f"the verifier missed {self.missed} deadlines in a row")
+                yield from self.lose(f"the verifier missed {self.missed} deadlines in a row", for_good=True)
+            elif self.vain_s >= MOST_IN_VAIN * self.longest_s():
+                yield from self.lose("the verifier missed too many deadlines", for_good=True)
             return "unverified"
         except WireError as error:
             yield from self.lose(str(error))
@@ -255,6 +263,16 @@ class _Run(CaptionRun):
         yield from self.frames()
         yield from self.merge(draft, block, verdict, round_trip_ms)
         return "accepted" if verdict.replacement is None else "corrected"
+
+    def longest_s(self) -> float:
+        """The longest wait for a verdict."""
+        return CEILING_S if self.options.deadline_s is None else self.options.deadline_s
+
+    def deadline_s(self) -> float:
+        """How long to wait for the next verdict."""
+        learned = isinstance(self.link, RecoveringLink) and self.options.deadline_s is None
+        wait_s = self.link.deadline_s() if learned else self.longest_s()  # type: ignore[union-attr]
+        return min(wait_s, max(0.0, MOST_IN_VAIN * self.longest_s() - self.vain_s))
 
     def check(self, request: VerifyRequest, verdict: Verdict) -> None:
         """Hold that a verdict answers the request; a verifier that errs is as good as none."""
@@ -360,7 +378,7 @@ class _Run(CaptionRun):
         """Cloud-only: every token is the verifier's."""
         yield from self.open()
         assert self.link is not None
-        patience_s = max(60.0, self.options.deadline_s)  # there is nothing to fall back on
+        patience_s = max(60.0, self.longest_s())  # there is nothing to fall back on
         opened = self.link.opened(self.utterance, patience_s)
         yield from self.frames()
         yield PrefillDone(self.now(), "verifier", opened.input_tokens, opened.prefill_ms)

@@ -47,7 +47,8 @@ class DecodingOptions:
         mc_dropout_samples: 0 switches MC-dropout off; the *mc_dropout* gate needs at least 2.
         max_tokens: A caption that reaches this length ends there, with its own reason.
         top_k: Alternatives kept with each token, for the inspector.
-        deadline_s: A verdict that takes longer leaves its block unverified.
+        deadline_s: A verdict that takes longer leaves its block unverified. None learns it from the verdicts that came
+            (`ugsd_core.wire.deadline`), or takes five seconds where nothing can be learned.
     """
 
     mode: Mode = "ugsd"
@@ -73,7 +74,7 @@ class DecodingOptions:
     mc_dropout_samples: int = 0
     max_tokens: int = 96
     top_k: int = 5
-    deadline_s: float = 5.0
+    deadline_s: float | None = None
 
     def __post_init__(self) -> None:
         def check(ok: bool, message: str) -> None:
@@ -102,7 +103,8 @@ class DecodingOptions:
         check(self.mc_dropout_samples == 0 or 2 <= self.mc_dropout_samples <= 64, "mc-dropout takes 0 or 2…64 samples")
         check(1 <= self.max_tokens <= 1024, f"max tokens must lie in 1…1024, not {self.max_tokens}")
         check(1 <= self.top_k <= 20, f"top k must lie in 1…20, not {self.top_k}")
-        check(0.0 < self.deadline_s <= 600.0, f"the deadline must lie in 0…600 s, not {self.deadline_s}")
+        in_reach = self.deadline_s is None or 0.0 < self.deadline_s <= 600.0
+        check(in_reach, f"the deadline must lie in 0…600 s, not {self.deadline_s}")
 
     def to_dict(self) -> dict[str, Any]:
         """All settings as plain values."""

@@ -143,7 +143,7 @@ class ResultBuilder:
             case FeaturesReady():
                 self._features = event
             case VerifierReady():
-                self._connected = event
+                self._connected, self._lost = event, None
             case VerifierLost():
                 self._lost = event
             case PrefillDone():

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Literal, Protocol, Self, cast, runtime_checkable
 
 from ugsd_core.acceptance import acceptance_rule
 from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, ProtocolError
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LocalLink",
+    "RecoveringLink",
+    "Standing",
     "TorchVerifier",
     "TorchVerifierUtterance",
     "Verifier",
@@ -154,6 +156,25 @@ class VerifierLink(Protocol):
 
     def close(self) -> None:
         """End the connection; never raises."""
+
+
+Standing = Literal["open", "closed", "silent", "away"]
+
+
+@runtime_checkable
+class RecoveringLink(VerifierLink, Protocol):
+    """A link that mends itself: after a `WireError` the loop goes on alone, and looks before each block to be sent."""
+
+    def standing(self, utterance: str) -> Standing:
+        """What can be done now; never waits.
+
+        ``"open"``: a block can be judged. ``"closed"``: there is a verifier, but it has to be given the utterance
+        anew, with `connect` and `open`, neither of which waits then. ``"silent"``: it missed a deadline and has
+        answered nothing since. ``"away"``: no connection stands. With either, ask again before the next block.
+        """
+
+    def deadline_s(self) -> float:
+        """How long to wait for the next verdict, learned from those that came."""
 
 
 class TorchVerifier:

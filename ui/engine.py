@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.captioner import Captioner
 from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.keeper import VerifierKeeper
 from ugsd_core.wire.process import VerifierProcess
+from ugsd_core.wire.reconnect import ReconnectingLink, check_addresses
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -25,7 +28,8 @@ class LiveEngine:
 
     Args:
         edge: Edge checkpoint; None is the embedded one.
-        verifier: Address of a running verifier; None starts one on loopback, and again should it have ended.
+        verifier: Address of a running verifier, or several separated by commas; None starts one on loopback, and again
+            should it have ended.
         verifier_args: Arguments for the verifier that is started here.
         device, dtype: Where and how the edge computes.
 
@@ -48,13 +52,15 @@ class LiveEngine:
         self._where = {"device": device, "dtype": dtype}
         self._lock = threading.Lock()
         # The verifier's process loads its model while this one loads the edge.
-        self.child = VerifierProcess(self._args, wait=False) if verifier is None else None
+        start = functools.partial(VerifierProcess, self._args, wait=False)
+        self.keeper = VerifierKeeper(start) if verifier is None else None
         try:
-            link = None if verifier is None else WebSocketLink(verifier)  # a mistyped address is told at once
+            link = None if verifier is None else ReconnectingLink(verifier)  # a mistyped address is told at once
             self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype)
             self.captioner.warm_up()
-            if self.child is not None:
-                self.captioner.link = WebSocketLink(self.child.address)
+            if self.keeper is not None:
+                self.keeper.wait_ready()
+                self.captioner.link = ReconnectingLink(self.keeper.addresses)
         except BaseException:
             self.close()
             raise
@@ -65,15 +71,13 @@ class LiveEngine:
         return self.captioner.drafter.info.vocabulary_size
 
     def prepare(self) -> None:
-        """Start our verifier again if it has ended; one that others run is their business."""
+        """Wait for our verifier if it has ended and is being started again; one that others run is their business."""
         with self._lock:
-            if self.child is None or self.child.alive:
+            if self.keeper is None or self.keeper.running:
                 return
-            self.child.stop()
-            self.child = VerifierProcess(self._args)
+            self.keeper.wait_ready()
             if self.captioner.link is not None:
-                self.captioner.link.close()
-            self.captioner.link = WebSocketLink(self.child.address)
+                self.captioner.link.close()  # connects anew at once, whatever it waits for
 
     def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
         """See `ui.runs.Engine`."""
@@ -93,15 +97,16 @@ class LiveEngine:
         return SystemSource(
             self.captioner.drafter,
             self._connection,
-            verifier_pid=lambda: None if self.child is None else self.child.pid,
+            verifier_pid=lambda: None if self.keeper is None else self.keeper.child.pid,
             facts={"device": self._where["device"], "edge": files(self._edge, "edge"), "verifier": verifier},
         )
 
     def _connection(self) -> WebSocketLink:
         self.prepare()
-        address = self._address if self.child is None else self.child.address
-        assert address is not None
-        return WebSocketLink(address)
+        if self.keeper is not None:
+            return WebSocketLink(self.keeper.wait_ready())
+        assert self._address is not None
+        return WebSocketLink(check_addresses(self._address)[0])
 
     def interrupt(self) -> None:
         """See `ui.runs.Engine`; the next caption connects anew."""
@@ -113,5 +118,5 @@ class LiveEngine:
         captioner = getattr(self, "captioner", None)
         if captioner is not None:
             captioner.close()
-        if self.child is not None:
-            self.child.stop()
+        if self.keeper is not None:
+            self.keeper.stop()

@@ -100,6 +100,8 @@ class Narrator:
                 self.unverified += 1
             case VerifierLost():
                 self.lost = event.reason
+            case VerifierReady():  # it is back; what it missed meanwhile stays said
+                self.lost, self.missed = None, self.lost or self.missed
             case CaptionFinished():
                 self.finished = event
             case _:

@@ -25,6 +25,7 @@ from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
+    Draining,
     ErrorReply,
     Generate,
     GeneratedEnd,
@@ -53,10 +54,12 @@ UP: list[UpMessage] = [
     VerifyRequest("1", 1, 0, 2, (1, 2), (3,), (0, 1, 2, 255, 4, 5, 6, 7, 8)),
     Generate(2, GenerateRequest("1", 96, 0.0, 0)),
     Close("1"),
+    Hello(PROTOCOL_VERSION, "a" * 64, "b" * 64, VOCABULARY, {}, None, "c" * 64),
 ]
 DOWN: list[DownMessage] = [
     Welcome(PROTOCOL_VERSION, INFO),
     Refused("tokenizer", "Another tokenizer."),
+    Draining(2000),
     NeedFeatures("1"),
     OpenedReply("1", 57, 12.5),
     VerdictReply("1", VERDICT),
@@ -111,6 +114,8 @@ def test_nothing_but_the_listed_fields_goes_up() -> None:
     allowed = {
         "hello": {"version", "tokenizer_fingerprint", "feature_fingerprint", "vocabulary_size", "options"}
         | {"access_token"},
+        "hello to come back": {"version", "tokenizer_fingerprint", "feature_fingerprint", "vocabulary_size", "options"}
+        | {"access_token", "resume"},
         "open": {"utterance", "language", "prompt", "sha256", "code", "acceptance", "rank", "probability", "bonus"}
         | {"top_k", "fusion"},
         "verify": {"utterance", "sequence", "revision", "base", "committed", "draft"},
@@ -121,6 +126,7 @@ def test_nothing_but_the_listed_fields_goes_up() -> None:
     for message in UP:
         values = mapped(message)
         kind = values["type"] + (" with a posterior" if "posterior" in values else "")
+        kind += " to come back" if "resume" in values else ""
         assert set(values) - {"type"} == allowed[kind]
 
 
@@ -207,7 +213,7 @@ def test_extra_and_missing_fields(message: UpMessage) -> None:
     values = mapped(message)
     with pytest.raises(ProtocolError):
         decode_up(values | {"waveform": b"\0\0"})
-    for name in set(values) - {"posterior"}:
+    for name in set(values) - {"posterior", "resume"}:
         with pytest.raises(ProtocolError):
             decode_up({key: value for key, value in values.items() if key != name})
 
@@ -271,7 +277,7 @@ def test_another_version_is_named_before_its_fields_are_judged() -> None:
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_up(frame)
     assert caught.value.code == "version"
-    frame, _ = pack_frame({"type": "welcome", "version": protocol.PROTOCOL_VERSION + 1})
+    frame, _ = pack_frame({"type": "welcome", "version": PROTOCOL_VERSION + 1})
     with pytest.raises(ProtocolError) as caught:
         protocol.decode_down(frame)
     assert caught.value.code == "version"

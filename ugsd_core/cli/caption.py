@@ -116,9 +116,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _link(address: str, stack: ExitStack) -> VerifierLink:
     """A link that lives as long as the stack."""
-    from ugsd_core.wire.client import WebSocketLink
+    from ugsd_core.wire.reconnect import ReconnectingLink
 
-    link = WebSocketLink(address, access_token=os.environ.get(TOKEN_VARIABLE) or None)
+    link = ReconnectingLink(address, access_token=os.environ.get(TOKEN_VARIABLE) or None)
     stack.callback(link.close)
     return link
 

@@ -2,6 +2,7 @@
 
 Blocking calls with deadlines. Every frame in either direction is recorded, whatever becomes of it. A connection that
 broke is not repaired behind the caller's back: the call raises, and the next `WebSocketLink.connect` makes a new one.
+`ugsd_core.wire.reconnect.ReconnectingLink` does that and goes on with the caption.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from ugsd_core.messages import (
     VerifierInfo,
     VerifyRequest,
 )
-from ugsd_core.wire.dialogue import EdgeSession
+from ugsd_core.wire.dialogue import EdgeSession, Resume
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
 from ugsd_core.wire.messages import UpMessage, describe, posterior_bytes
 from ugsd_core.wire.protocol import PROTOCOL_VERSION, SUBPROTOCOL, decode_down, encode, tag_of
@@ -89,8 +90,10 @@ class WebSocketLink:
         access_token: For verifiers that ask for one.
         open_timeout_s: Longest wait for connection and handshake.
         ping_interval_s: Time between keepalive pings.
-        ping_timeout_s: A verifier that answers no ping for so long counts as gone; also the longest time that
-            sending may be stuck. Generous, because a verifier that loads or prefills may not answer for seconds.
+        ping_timeout_s: A verifier that answers no ping for so long counts as gone. Generous, because a verifier that
+            loads or prefills may not answer for seconds.
+        send_timeout_s: Longest time that sending may be stuck; None is ``ping_timeout_s``.
+        resume: What an earlier connection left, and this one will; None begins anew.
 
     Raises:
         OptionError: If the address is no WebSocket address.
@@ -104,12 +107,16 @@ class WebSocketLink:
         open_timeout_s: float = 5.0,
         ping_interval_s: float = 10.0,
         ping_timeout_s: float = 20.0,
+        send_timeout_s: float | None = None,
+        resume: Resume | None = None,
     ) -> None:
         self._address = check_address(address)
         self._access_token = access_token
         self._open_timeout_s = open_timeout_s
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
+        self._send_timeout_s = ping_timeout_s if send_timeout_s is None else send_timeout_s
+        self._resume = resume
         self._websocket: ClientConnection | None = None
         self._session: EdgeSession | None = None
         self._frames: list[FrameRecord] = []
@@ -131,20 +138,39 @@ class WebSocketLink:
         """Whether the connection stands, as far as this side knows."""
         return self._websocket is not None and self._websocket.state is State.OPEN and self._session is not None
 
+    @property
+    def session(self) -> EdgeSession | None:
+        """What this side knows of the session; None without one."""
+        return self._session
+
+    @property
+    def latency_s(self) -> float:
+        """Round trip of the last keepalive ping; 0 before the first."""
+        return 0.0 if self._websocket is None else self._websocket.latency
+
+    def ping(self) -> threading.Event | None:
+        """Send a ping; gives what is set when it is answered, or None if the connection is broken."""
+        websocket = self._websocket
+        try:
+            return None if websocket is None else websocket.ping()
+        except (ConnectionClosed, OSError):
+            return None
+
     # ── Handshake ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def connect(self, edge: VerifierInfo, options: dict[str, object]) -> VerifierInfo:
         """See `VerifierLink.connect`."""
         session = self._session
         if self.connected and session is not None and session.verifier is not None:
-            if session.edge != edge:  # other checkpoints on the edge: shake hands again
+            # Other checkpoints on the edge, or a verifier that is about to end: shake hands again.
+            if session.edge != edge or session.draining is not None:
                 self.close()
             else:
                 return session.verifier
         self.close()
         deadline = time.monotonic() + self._open_timeout_s
         self._websocket = self._connect()
-        self._session = session = EdgeSession(edge)
+        self._session = session = EdgeSession(edge, self._resume)
         try:
             self._send(session.hello(options, self._access_token))
             return self._wait(lambda: session.verifier, deadline)
@@ -210,7 +236,7 @@ class WebSocketLink:
             websocket.close()
             raise self._other_version()
         with contextlib.suppress(OSError):  # closed again already; sending will say so
-            _tune(websocket.socket, self._ping_timeout_s)
+            _tune(websocket.socket, self._send_timeout_s)
         return websocket
 
     def _other_version(self) -> HandshakeRefused:
@@ -279,7 +305,7 @@ class WebSocketLink:
 
     def take_frames(self) -> list[FrameRecord]:
         """See `VerifierLink.take_frames`. Frames that have arrived and that nobody waited for are among them."""
-        self._drain()
+        self.poll()
         with self._frames_lock:
             frames, self._frames = self._frames, []
         return frames
@@ -373,7 +399,7 @@ class WebSocketLink:
             self._send(answer)
         return True
 
-    def _drain(self) -> None:
+    def poll(self) -> None:
         """Take in what has arrived, without waiting; a break shows itself at the next call that needs an answer."""
         with contextlib.suppress(VerifierUnavailable, HandshakeRefused, ProtocolError):
             while self._websocket is not None and self._receive(0.0):

@@ -6,7 +6,8 @@ wire utterances are numbered per session in the order they were opened.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import secrets
+from collections import OrderedDict, deque
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from ugsd_core.messages import (
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
+    Draining,
     ErrorReply,
     Generate,
     GeneratedEnd,
@@ -38,7 +40,22 @@ from ugsd_core.wire.messages import (
 from ugsd_core.wire.protocol import PROTOCOL_VERSION
 from ugsd_core.wire.session import MAX_CODES, MAX_UTTERANCES, compare
 
-__all__ = ["EdgeSession"]
+__all__ = ["EdgeSession", "Resume"]
+
+
+class Resume:
+    """What outlives a connection: the secret that finds a session's acoustic codes again, and which they are.
+
+    A verifier that has forgotten them, or never had them, asks (`NeedFeatures`); so this is a guess, not a promise.
+
+    Attributes:
+        key: Shown in the handshake.
+        codes: SHA-256 of the codes that were sent, the least recently used first.
+    """
+
+    def __init__(self) -> None:
+        self.key = secrets.token_hex(32)
+        self.codes: OrderedDict[str, None] = OrderedDict()
 
 
 @dataclass(slots=True)
@@ -65,16 +82,27 @@ class EdgeSession:
 
     Args:
         edge: The edge's fingerprints.
+        resume: What an earlier session left; None begins anew.
+
+    Attributes:
+        dropped: Answers that came too late, or twice.
+        signs: Answers of the verifier's model, late ones included: signs that it works.
+        late: The late verdicts.
+        draining: The verifier's word that it is about to end.
     """
 
-    def __init__(self, edge: VerifierInfo) -> None:
+    def __init__(self, edge: VerifierInfo, resume: Resume | None = None) -> None:
         self.edge = edge
         self.verifier: VerifierInfo | None = None
         self.dropped = 0
+        self.signs = 0
+        self.late: deque[Verdict] = deque(maxlen=8)
+        self.draining: Draining | None = None
         self._count = 0
         self._streams = 0
         self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
-        self._sent_codes: OrderedDict[str, None] = OrderedDict()
+        self._resume = resume
+        self._sent_codes: OrderedDict[str, None] = OrderedDict() if resume is None else resume.codes
         self._wanted: VerifyRequest | None = None
         self._verdict: Verdict | None = None
         self._wanted_stream: int | None = None
@@ -94,6 +122,7 @@ class EdgeSession:
             edge.vocabulary_size,
             options,
             access_token,
+            None if self._resume is None else self._resume.key,
         )
 
     def open(self, request: OpenRequest) -> Open:
@@ -157,6 +186,7 @@ class EdgeSession:
             HandshakeRefused: If the session is refused, or the verifier does not fit the edge.
             ProtocolError: If the message may not come now, contradicts what was asked, or ends the session.
         """
+        self.signs += isinstance(message, OpenedReply | VerdictReply | GeneratedReply)
         match message:
             case Refused(code=code, sentence=sentence):
                 raise HandshakeRefused(sentence, code)
@@ -166,6 +196,8 @@ class EdgeSession:
                 raise ProtocolError(f"The verifier ended the session: {sentence}", code)
             case _ if self.verifier is None:
                 raise ProtocolError("the verifier did not begin with a welcome", "order")
+            case Draining():
+                self.draining = message
             case NeedFeatures(utterance=number):
                 return self._need_features(number)
             case OpenedReply(utterance=number):
@@ -186,6 +218,11 @@ class EdgeSession:
             case ErrorReply():
                 self._take_error(message)
         return ()
+
+    def holds(self, name: str) -> bool:
+        """Whether an utterance is open, as far as this side knows."""
+        utterance = self._utterances.get(name)
+        return utterance is not None and utterance.failure is None
 
     def opened(self, name: str) -> OpenedReply | None:
         """The verifier's prefill if it is done.
@@ -263,6 +300,7 @@ class EdgeSession:
             wanted.revision,
         ):
             self.dropped += 1
+            self.late.append(verdict)
             return
         complete = verdict.accepted == len(wanted.draft)
         if verdict.accepted > len(wanted.draft) or complete != (verdict.replacement is None):

@@ -24,6 +24,7 @@ from ugsd_core.messages import (
 __all__ = [
     "Close",
     "DownMessage",
+    "Draining",
     "ErrorReply",
     "Generate",
     "GeneratedEnd",
@@ -49,6 +50,8 @@ class Hello:
     Attributes:
         options: Scalar settings; the verifier needs none of them.
         access_token: Shown to verifiers that ask for one.
+        resume: A secret of the edge's choice. A verifier keeps a connection's acoustic codes under it for a while, for
+            the next connection that shows it; None keeps nothing.
     """
 
     version: int
@@ -57,6 +60,7 @@ class Hello:
     vocabulary_size: int
     options: dict[str, Any]
     access_token: str | None = None
+    resume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,17 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Draining:
+    """The verifier is about to end: what is open is finished, nothing new is begun.
+
+    Attributes:
+        retry_after_ms: When it is worth while to connect again, here or elsewhere.
+    """
+
+    retry_after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class NeedFeatures:
     """The verifier no longer holds the acoustic code named by an `Open`; it waits for the code."""
 
@@ -174,7 +189,17 @@ class ErrorReply:
 
 
 UpMessage = Hello | Open | VerifyRequest | Generate | Close
-DownMessage = Welcome | Refused | NeedFeatures | OpenedReply | VerdictReply | GeneratedReply | GeneratedEnd | ErrorReply
+DownMessage = (
+    Welcome
+    | Refused
+    | Draining
+    | NeedFeatures
+    | OpenedReply
+    | VerdictReply
+    | GeneratedReply
+    | GeneratedEnd
+    | ErrorReply
+)
 
 # ── In plain words ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -221,6 +246,8 @@ def describe(message: UpMessage | DownMessage) -> tuple[TrafficClass, str]:
             return "control", "the end of a caption"
         case Close():
             return "control", "the end of an utterance"
+        case Draining():
+            return "control", "the word that the verifier is about to end"
         case NeedFeatures():
             return "control", "the request to send an acoustic code again"
         case OpenedReply():

@@ -57,6 +57,8 @@ class VerifierProcess:
             command += ["--announce", "--exit-with-parent"]
         self._stderr_tail: deque[str] = deque(maxlen=30)
         self._first_line: queue.Queue[str] = queue.Queue()
+        self._said = False
+        self._waiting = threading.Lock()
         try:
             self._child = subprocess.Popen(
                 [*command, *args],
@@ -88,13 +90,14 @@ class VerifierProcess:
         Raises:
             VerifierUnavailable: As the constructor; the child has been ended.
         """
-        if self._announced is None:
-            try:
-                self._announced = self._announcement(self._timeout_s)
-            except BaseException:
-                self.stop()
-                raise
-        return self._announced
+        with self._waiting:
+            if self._announced is None:
+                try:
+                    self._announced = self._announcement(self._timeout_s)
+                except BaseException:
+                    self.stop()
+                    raise
+            return self._announced
 
     def __enter__(self) -> VerifierProcess:
         return self
@@ -121,6 +124,19 @@ class VerifierProcess:
     def alive(self) -> bool:
         """Whether the child still runs."""
         return self._child.poll() is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has said where it listens; does not wait."""
+        return self._said
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the child has ended; False if it still runs after that time."""
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     @property
     def stderr_tail(self) -> str:
@@ -168,7 +184,9 @@ class VerifierProcess:
 
     def _read_stdout(self, stream: IO[str]) -> None:
         with stream:
-            self._first_line.put(stream.readline())
+            line = stream.readline()
+            self._first_line.put(line)
+            self._said = bool(line)
             for _ in stream:
                 pass
 

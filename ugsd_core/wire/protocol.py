@@ -19,6 +19,7 @@ from ugsd_core.wire.frames import pack_frame, unpack_frame
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
+    Draining,
     ErrorReply,
     Generate,
     GeneratedEnd,
@@ -35,8 +36,8 @@ from ugsd_core.wire.messages import (
 __all__ = ["PROTOCOL_VERSION", "SUBPROTOCOL", "decode_down", "decode_up", "encode", "tag_of"]
 
 #: Counts up whenever the fields of a message change: 2 brought ``open.fusion``, ``verify.posterior``,
-#: ``verdict.queued_ms``; 3 brought ``error.retry_after_ms``, and ``need_features`` for an utterance that was open
-#: before.
+#: ``verdict.queued_ms``; 3 brought ``error.retry_after_ms``, ``need_features`` for an utterance that was open before,
+#: ``hello.resume`` and ``draining``.
 PROTOCOL_VERSION = 3
 #: Names what all versions share: frames, ``hello``, ``welcome`` and ``refused``. It stays when `PROTOCOL_VERSION`
 #: counts up, so that a peer of another version is told so by a message and not by a connection that fails.
@@ -103,6 +104,13 @@ def _nested(
     return _Spec(cls, direction, checks, build, flatten)
 
 
+def _hello_map(message: Hello) -> dict[str, Any]:
+    values = _shallow(message)
+    if values["resume"] is None:
+        del values["resume"]
+    return values
+
+
 def _verify_map(message: VerifyRequest) -> dict[str, Any]:
     values = _shallow(message)
     levels = values.pop("posterior")
@@ -137,15 +145,21 @@ def _verdict(values: dict[str, Any]) -> VerdictReply:
 
 
 _SPECS: dict[str, _Spec] = {
-    "hello": _plain(
+    "hello": _Spec(
         Hello,
         "up",
-        version=_VERSION,
-        tokenizer_fingerprint=_FINGERPRINT,
-        feature_fingerprint=_FINGERPRINT,
-        vocabulary_size=_VOCABULARY,
-        options=field.settings,
-        access_token=field.optional(field.printable(512)),
+        {
+            "version": _VERSION,
+            "tokenizer_fingerprint": _FINGERPRINT,
+            "feature_fingerprint": _FINGERPRINT,
+            "vocabulary_size": _VOCABULARY,
+            "options": field.settings,
+            "access_token": field.optional(field.printable(512)),
+            "resume": field.hex_digest,
+        },
+        lambda values: Hello(**values),
+        _hello_map,
+        omitted=frozenset({"resume"}),
     ),
     "open": _Spec(
         Open,
@@ -210,6 +224,7 @@ _SPECS: dict[str, _Spec] = {
         },
     ),
     "refused": _plain(Refused, "down", code=_NAME, sentence=_SENTENCE),
+    "draining": _plain(Draining, "down", retry_after_ms=_COUNTER),
     "need_features": _plain(NeedFeatures, "down", utterance=_NAME),
     "opened": _plain(OpenedReply, "down", utterance=_NAME, input_tokens=_COUNTER, prefill_ms=_MILLISECONDS),
     "verdict": _Spec(

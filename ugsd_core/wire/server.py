@@ -31,10 +31,13 @@ from ugsd_core.batching import MIN_RETRY_MS, BatchLimits
 from ugsd_core.errors import OptionError, ProtocolError, WireError
 from ugsd_core.messages import VerifyRequest
 from ugsd_core.verifier import Verifier
+from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S, drain
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
+from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.lanes import FeaturesNeeded, Lane
 from ugsd_core.wire.messages import (
     DownMessage,
+    Draining,
     ErrorReply,
     Generate,
     GeneratedReply,
@@ -55,6 +58,8 @@ HELLO_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 2.0
 #: A child whose parent is gone ends by force if a model is still busy after this time.
 ORPHAN_GRACE_S = 5.0
+#: How long captions under way may go on after SIGTERM.
+GRACE_S = 10.0
 
 logger = logging.getLogger(__name__)
 # At DEBUG websockets logs the content of frames; captions and codes must not get into a log that way.
@@ -65,10 +70,12 @@ _websocket_logger.setLevel(logging.ERROR)
 class _Connection:
     """One session: frames in, frames out, lanes in between."""
 
-    def __init__(self, websocket: ServerConnection, service: Service, access_token: str | None) -> None:
+    def __init__(
+        self, websocket: ServerConnection, service: Service, access_token: str | None, kept: KeptCodes | None = None
+    ) -> None:
         self._websocket = websocket
         self._service = service
-        self._session = ServerSession(service.verifier.info, access_token=access_token)
+        self._session = ServerSession(service.verifier.info, access_token=access_token, kept=kept)
         self._lanes: dict[int, Lane] = {}
         self._shut_out: frozenset[str] = frozenset()
 
@@ -94,6 +101,20 @@ class _Connection:
                 lane.stop()
             await asyncio.gather(*(lane.finished() for lane in lanes))
             self._service.forget_codes(self)
+            self._session.ended()
+
+    async def drain(self) -> None:
+        """Begin nothing new; end as soon as nothing is open."""
+        self._session.draining = True
+        with contextlib.suppress(ConnectionClosed):
+            if self._session.greeted:
+                await self.send((Draining(int(RETRY_AFTER_S * 1e3)),))
+            if self._session.drained:
+                await self._websocket.close(GOING_AWAY)
+
+    async def end(self, code: int) -> None:
+        """End the connection now."""
+        await self._websocket.close(code)
 
     async def _serve(self) -> None:
         while True:
@@ -116,8 +137,8 @@ class _Connection:
             await self.send(step.replies)
             for work in step.work:
                 await self._lane(work.serial).put(work)
-            if step.ends:
-                await self._websocket.close()
+            if step.ends or self._session.drained:
+                await self._websocket.close(GOING_AWAY if self._session.drained else 1000)
                 return
 
     def _lane(self, serial: int) -> Lane:
@@ -255,6 +276,8 @@ async def serve(
     access_token: str | None = None,
     origins: tuple[str | None, ...] = (None,),
     stop: asyncio.Event | None = None,
+    grace_s: float = 0.0,
+    at_once: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT (in the main thread) or until ``stop`` is set.
 
@@ -268,6 +291,8 @@ async def serve(
         access_token: What every edge must show; None lets everyone in.
         origins: Web pages that may connect; None in it stands for programs that are no browser.
         stop: Ends the server when set.
+        grace_s: How long captions under way may go on after that (`ugsd_core.wire.drain`).
+        at_once: Ends the grace when set.
 
     Raises:
         OptionError: If the host can be reached from other machines and ``allow_remote`` is not given.
@@ -278,11 +303,13 @@ async def serve(
     address = "ws://{}:{}".format(f"[{host}]" if ":" in host else host, listener.getsockname()[1])
     stop = stop or asyncio.Event()
     open_sessions = 0
+    connections: set[_Connection] = set()
+    kept = KeptCodes()
 
     async def handle(websocket: ServerConnection) -> None:
         nonlocal open_sessions
         websocket.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(websocket, service, access_token)
+        connection = _Connection(websocket, service, access_token, kept)
         if open_sessions >= MAX_SESSIONS:
             busy = Refused("busy", f"The verifier already serves {MAX_SESSIONS} sessions; try again later.")
             with contextlib.suppress(ConnectionClosed, TimeoutError):
@@ -291,11 +318,13 @@ async def serve(
                 await connection.send((busy,))
             return
         open_sessions += 1
+        connections.add(connection)
         logger.info("A session began; %d open.", open_sessions)
         try:
             await connection.run()
         finally:
             open_sessions -= 1
+            connections.discard(connection)
             logger.info("A session ended; %d open.", open_sessions)
 
     service = Service(verifier, limits, workers=workers)
@@ -311,11 +340,14 @@ async def serve(
             close_timeout=CLOSE_TIMEOUT_S,
             server_header=None,
             logger=_websocket_logger,
-        ):
+        ) as server:
             with _ending_on_signals(stop):
                 if on_ready is not None:
                     on_ready(address)
                 await stop.wait()
+            if grace_s > 0:
+                server.close(close_connections=False)  # nobody is let in any more
+                await drain(connections, server.wait_closed(), grace_s, at_once)
     finally:
         listener.close()
         await asyncio.to_thread(service.close)
@@ -355,12 +387,14 @@ def run_server(
     allow_remote: bool = False,
     access_token: str | None = None,
     limits: BatchLimits | None = None,
+    grace_s: float = GRACE_S,
 ) -> int:
     """Serve in the foreground; the body of the command line's ``verifier``.
 
     Args:
         announce: Print one line of JSON to stdout, ``{"address": …, "name": …}``, once connections are accepted.
-        exit_with_parent: End when stdin reaches its end, which it does however the parent process ends.
+        exit_with_parent: End at once when stdin reaches its end, which it does however the parent process ends.
+        grace_s: How long captions under way may go on after SIGTERM or SIGINT; a second signal ends the process.
 
     Returns:
         The exit code, 0.
@@ -376,10 +410,10 @@ def run_server(
             print(f"{verifier.info.name} listens on {address}", file=sys.stderr, flush=True)
 
     async def main() -> None:
-        stop = asyncio.Event()
+        stop, at_once = asyncio.Event(), asyncio.Event()
         if exit_with_parent:
-            loop = asyncio.get_running_loop()
-            threading.Thread(target=_watch_parent, args=(loop, stop), name="watch-parent", daemon=True).start()
+            watched = (asyncio.get_running_loop(), at_once, stop)
+            threading.Thread(target=_watch_parent, args=watched, name="watch-parent", daemon=True).start()
         await serve(
             verifier,
             host,
@@ -390,19 +424,22 @@ def run_server(
             allow_remote=allow_remote,
             access_token=access_token,
             stop=stop,
+            grace_s=grace_s,
+            at_once=at_once,
         )
 
     asyncio.run(main())
     return 0
 
 
-def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """Set ``stop`` when stdin ends, and end the process by force if that does not help."""
+def _watch_parent(loop: asyncio.AbstractEventLoop, *events: asyncio.Event) -> None:
+    """Set the events when stdin ends, and end the process by force if that does not help."""
     # os.read, not sys.stdin: a buffered reader blocked in a daemon thread aborts the interpreter's shutdown.
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
     with contextlib.suppress(RuntimeError):  # the loop is closed already
-        loop.call_soon_threadsafe(stop.set)
+        for event in events:
+            loop.call_soon_threadsafe(event.set)
     threading.Event().wait(ORPHAN_GRACE_S)
     os._exit(0)

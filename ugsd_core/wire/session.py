@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.errors import ProtocolError
 from ugsd_core.messages import GeneratedToken, OpenedReply, OpenRequest, Verdict, VerifierInfo, VerifyRequest
+from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
@@ -151,15 +152,34 @@ class ServerSession:
     Args:
         info: What the verifier says of itself.
         access_token: What an edge must show; None lets everyone in.
+        kept: What connections leave for the next one of the same edge; None keeps nothing.
+
+    Attributes:
+        greeted: Whether the edge was welcomed.
+        draining: Nothing new is begun any more.
     """
 
-    def __init__(self, info: VerifierInfo, *, access_token: str | None = None) -> None:
+    def __init__(self, info: VerifierInfo, *, access_token: str | None = None, kept: KeptCodes | None = None) -> None:
         self.info = info
         self.greeted = False
+        self.draining = False
         self._access_token = access_token
+        self._kept = kept
+        self._resume: str | None = None
         self._serial = 0
         self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
         self._codes: OrderedDict[str, AcousticCode] = OrderedDict()
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is open that would have to be finished."""
+        return self.draining and not self._utterances
+
+    def ended(self) -> None:
+        """The connection has ended."""
+        if self._kept is not None and self._resume is not None:
+            self._kept.release(self._resume)
+            self._resume = None
 
     def receive(self, message: UpMessage) -> Step:
         """What a message leads to.
@@ -190,6 +210,8 @@ class ServerSession:
         if refusal is not None:
             return Step((Refused(*refusal),), ends=True)
         self.greeted = True
+        if self._kept is not None and hello.resume is not None:
+            self._resume, self._codes = hello.resume, self._kept.claim(hello.resume)
         return Step((Welcome(PROTOCOL_VERSION, self.info),))
 
     def _refusal(self, hello: Hello) -> tuple[str, str] | None:
@@ -202,6 +224,9 @@ class ServerSession:
     def _open(self, message: Open) -> Step:
         name = message.utterance
         earlier = self._utterances.get(name)
+        if self.draining and earlier is None:
+            sentence = "The verifier is about to end and begins nothing new; connect again, here or elsewhere."
+            return Step((ErrorReply("draining", sentence, name),))
         if message.code is None:
             code = self._codes.get(message.sha256)
         elif message.code.sha256 != message.sha256:

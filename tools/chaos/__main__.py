@@ -1,0 +1,3 @@
+from tools.chaos.soak import main
+
+raise SystemExit(main())
