@@ -15,7 +15,7 @@ from typing import Any
 from ugsd_core.messages import OpenRequest, Verdict, VerifyRequest
 from ugsd_core.verifier import LocalLink, Verifier
 
-__all__ = ["Block", "Script", "read", "record", "write"]
+__all__ = ["Block", "Recorder", "Script", "read", "record", "write"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Script:
     blocks: tuple[Block, ...]
 
 
-class _Recorder(LocalLink):
+class Recorder(LocalLink):
     """Keeps what is asked."""
 
     def __init__(self, verifier: Verifier) -> None:
@@ -43,7 +43,7 @@ class _Recorder(LocalLink):
         self.blocks: list[Block] = []
 
     def open(self, request: OpenRequest) -> None:
-        self.opening = request
+        self.opening, self.blocks = request, []
         super().open(request)
 
     def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
@@ -51,6 +51,11 @@ class _Recorder(LocalLink):
         decision = (verdict.accepted, verdict.replacement, verdict.bonus)
         self.blocks.append(Block(_verify_fields(request), decision))
         return verdict
+
+    def script(self) -> Script:
+        """What was asked since the last opening."""
+        assert self.opening is not None, "nothing was asked"
+        return Script(_open_fields(self.opening), tuple(self.blocks))
 
 
 def record(clips: list[Path], preset_name: str, captions: int) -> list[Script]:
@@ -62,7 +67,7 @@ def record(clips: list[Path], preset_name: str, captions: int) -> list[Script]:
     from ugsd_core.options import preset
     from ugsd_core.verifier import TorchVerifier
 
-    recorder = _Recorder(TorchVerifier.load())
+    recorder = Recorder(TorchVerifier.load())
     captioner = Captioner.load(link=recorder)
     random = np.random.default_rng(0)
     scripts: list[Script] = []
@@ -71,11 +76,10 @@ def record(clips: list[Path], preset_name: str, captions: int) -> list[Script]:
         if number >= len(clips):
             noise = random.standard_normal(heard.samples.size).astype(np.float32) * np.float32(0.002 * number)
             heard = utterance_from_samples(np.clip(heard.samples + noise, -1, 1), 16_000)
-        recorder.blocks = []
         for _ in captioner.stream(heard, preset(preset_name)):
             pass
-        if recorder.opening is not None and recorder.blocks:
-            scripts.append(Script(_open_fields(recorder.opening), tuple(recorder.blocks)))
+        if recorder.blocks:
+            scripts.append(recorder.script())
     return scripts
 
 

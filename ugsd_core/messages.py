@@ -290,9 +290,9 @@ class BlockJudged:
         accepted: Leading tokens of the block that passed.
         changed: Whether the caption's ids differ from the draft (a replacement or a bonus token).
         network_ms: Round trip less the verifier's own time, waiting included.
-        verify_ms: The verifier's forward pass and judgement.
+        verify_ms: The verifier's forward pass and judgement; of the whole pass where blocks share one.
         merge_ms: Rollback and bookkeeping on the edge.
-        queued_ms: Wait at the verifier before that: for its prefill (first block), or for a free worker.
+        queued_ms: Wait at the verifier before that: for its prefill (first block), or for a pass to begin.
     """
 
     kind: ClassVar[str] = "block_judged"
@@ -454,8 +454,9 @@ class Verdict:
         bonus: The verifier's next token after a fully accepted block; None unless asked for and available.
         judged: One entry a judged token: the accepted ones and the rejected one.
         bonus_top: The verifier's best tokens at the bonus position.
-        verify_ms: Time of the forward pass and the judgement.
-        queued_ms: Time the request waited at the verifier before that: for the prefill, or for a free worker.
+        verify_ms: Time of the forward pass and the judgement; blocks that share a pass each have the whole of it.
+        queued_ms: Time the request waited at the verifier before that: for the prefill, a free worker, or for others
+            to share the pass.
     """
 
     sequence: int
