@@ -134,6 +134,11 @@ class StreamBuilder:
         self.add(VerifierLost(self.now(), reason))
         return self
 
+    def back(self) -> StreamBuilder:
+        """A verifier that was lost is there again."""
+        self.add(VerifierReady(self.now(), "ws://127.0.0.1:8766", VERIFIER, 0.0))
+        return self
+
     def finish(self, reason: FinishReason = "end_of_turn") -> list[Event]:
         """All events."""
         caption = "".join("" if text == END else text for text in self.committed)

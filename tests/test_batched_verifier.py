@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import Pair
 from tests.test_verifier import request
-from ugsd_core.batched_verifier import BatchedVerifier, JudgeTask, Outcome, StepTask, Task, Written
+from ugsd_core.batched_verifier import BatchedVerifier, JudgeTask, Outcome, StepTask, Task, Written, load_verifier
 from ugsd_core.errors import OptionError, ProtocolError
 from ugsd_core.messages import GenerateRequest, Verdict, VerifyRequest
 from ugsd_core.verifier import TorchVerifier, TorchVerifierUtterance
@@ -136,9 +136,13 @@ def test_when_the_shared_pass_fails_each_is_tried_alone(pair: Pair, monkeypatch:
         same(outcome, TorchVerifier(pair.verifier).open(request(pair.verifier, seed)).judge(tasks[seed].request))
 
 
-def test_a_model_whose_passes_cannot_be_shared_is_refused_with_advice(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
+def test_a_model_whose_passes_cannot_be_shared_judges_each_block_alone(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    folder = pair.verifier.folder
+    assert isinstance(load_verifier(folder), BatchedVerifier)
+    assert type(load_verifier(folder, batched=False)) is TorchVerifier and not caplog.text
     monkeypatch.setattr("ugsd_core.models.packed.can_pack", lambda model: False)
-    with pytest.raises(OptionError, match="--unbatched"):
+    assert type(load_verifier(folder)) is TorchVerifier and "share no passes" in caplog.text
+    with pytest.raises(OptionError, match="TorchVerifier"):
         BatchedVerifier(pair.verifier)

@@ -72,6 +72,14 @@ def test_a_block_that_was_never_sent_is_no_escalation() -> None:
     assert check_identities(result) == []
 
 
+def test_a_verifier_that_was_lost_and_came_back_is_not_lost() -> None:
+    stream = StreamBuilder().judged("a", accepted=1).lost().unverified("b", sent=False).back().judged("c", accepted=1)
+    result = caption_result(stream.finish("max_length"))
+    assert result.verifier == {"address": "ws://127.0.0.1:8766", "lost": None} and result.warnings == ()
+    assert result.clocks.connect_ms == 4.0, "what the caption waited for at its start"
+    assert result.counts["unverified"] == 1 and result.counts["accepted"] == 2 and check_identities(result) == []
+
+
 def test_edge_only_sends_nothing() -> None:
     result = caption_result(StreamBuilder("edge").kept("a", " b", END).finish())
     assert result.ratios == Ratios(0.0, 0.0, 0.0, 0.0, None, None, None)

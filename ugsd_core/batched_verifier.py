@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -26,7 +28,10 @@ __all__ = [
     "StepTask",
     "Task",
     "Written",
+    "load_verifier",
 ]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class BatchedVerifier(TorchVerifier):
         if not can_pack(model.model):
             raise OptionError(
                 f"{model.name} cannot judge several recordings in one pass (it is spread over devices, or forgets what "
-                "lies far back); serve it with --unbatched."
+                "lies far back); use TorchVerifier, which judges each alone."
             )
         enable_packing(model.model)
 
@@ -137,6 +142,29 @@ class BatchedVerifier(TorchVerifier):
                 outcomes[index] = error
         verify_ms = (perf_counter() - began) * 1e3
         return [_timed(outcomes[index], verify_ms) for index in range(len(tasks))]
+
+
+def load_verifier(
+    checkpoint: str | Path | None = None, *, device: str = "cpu", dtype: str = "float32", batched: bool = True
+) -> TorchVerifier:
+    """Load a checkpoint (None: the embedded verifier) as a `BatchedVerifier`, if it can be one.
+
+    Args:
+        batched: False for a `TorchVerifier` in any case.
+
+    Raises:
+        CheckpointError, OptionError: As `TorchVerifier.load`.
+    """
+    from ugsd_core.models.packed import can_pack
+
+    alone = TorchVerifier.load(checkpoint, device=device, dtype=dtype)
+    if batched and can_pack(alone.model.model):
+        return BatchedVerifier(alone.model)
+    if batched:
+        logger.warning(
+            "%s is spread over devices or forgets what lies far back: blocks share no passes.", alone.info.name
+        )
+    return alone
 
 
 class BatchedUtterance(TorchVerifierUtterance):

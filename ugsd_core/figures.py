@@ -31,8 +31,8 @@ CLOCK_DEFINITIONS: dict[str, str] = {
     "connect_ms": "Milliseconds to reach the verifier and shake hands; none without a connection.",
     "draft_ms": "Milliseconds to draft a block on the edge.",
     "network_ms": "Milliseconds of a block's round trip less the verifier's own time, waiting there included.",
-    "queued_ms": "Milliseconds a block waited at the verifier: for its prompt and audio to be read, or for a pass.",
-    "verify_ms": "Milliseconds of the verifier's forward pass and judgement; of all of it where blocks share one.",
+    "queued_ms": "Milliseconds a block waited at the verifier: for its audio to be read, or for a pass to begin.",
+    "verify_ms": "Milliseconds of the verifier's forward pass and judgement; all of it where blocks share one.",
     "merge_ms": "Milliseconds of rollback and bookkeeping on the edge after a verdict.",
 }
 

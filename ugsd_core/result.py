@@ -143,7 +143,10 @@ class ResultBuilder:
             case FeaturesReady():
                 self._features = event
             case VerifierReady():
-                self._connected, self._lost = event, None
+                # One that was lost and came back: the wait for it was the first one's.
+                first = self._connected
+                self._connected = event if first is None else replace(event, connect_ms=first.connect_ms)
+                self._lost = None
             case VerifierLost():
                 self._lost = event
             case PrefillDone():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.test_gate import block
-from tests.wire.fakes import make_code, open_request
+from tests.wire.fakes import EDGE, make_code, open_request
 from ugsd_core.acceptance import rank_warning
 from ugsd_core.audio import ERROR_CODES, utterance_from_samples
 from ugsd_core.errors import AudioError, OptionError, VerifierUnavailable
@@ -20,6 +20,7 @@ from ugsd_core.privacy import fold
 from ugsd_core.speech_presence import speech_warning
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.messages import Close, Generate, Open, describe
+from ugsd_core.wire.reconnect import ReconnectingLink
 from ui.engine_words import problem, told
 
 LATIN = re.compile(r"[A-Za-z]{2,}")
@@ -91,6 +92,12 @@ def wire() -> Iterator[str]:
     with pytest.raises(VerifierUnavailable) as error:
         link.connect(None, {})  # type: ignore[arg-type]
     yield str(error.value)
+    again = ReconnectingLink("ws://127.0.0.1:9", background=False)
+    for _ in range(2):  # the second time nobody is asked
+        with pytest.raises(VerifierUnavailable) as error:
+            again.connect(EDGE, {})
+        yield str(error.value)
+    yield from ("the verifier missed too many deadlines", "The verifier has ended and is being started again.")
 
 
 @pytest.mark.parametrize("said", [recordings, reasons_without_a_score, remarks, ledger, wire])

@@ -49,6 +49,13 @@ def test_a_verifier_that_never_answered() -> None:
     assert told(events)[0].startswith("The verifier could not be reached; the rest is the draft alone")
 
 
+def test_a_verifier_that_came_back_is_not_said_to_be_lost_but_what_it_missed_is() -> None:
+    stream = StreamBuilder().judged("a", accepted=1).lost("it went away").unverified("b", sent=False).back()
+    text, tone = told(stream.judged("c", accepted=1).kept(END).finish())
+    assert text.startswith("The verifier did not answer in time; 1 token is unverified") and tone == "warn"
+    assert "stopped" not in text
+
+
 def test_one_late_verdict() -> None:
     text, tone = told(StreamBuilder().unverified("a").kept(END).finish())
     assert text == "The verifier did not answer in time; 1 token is unverified (no verdict in time)." and tone == "warn"

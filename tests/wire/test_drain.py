@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from tests.wire.fakes import EDGE, END, FakeVerifier, make_code, open_request, v
 from ugsd_core.errors import ProtocolError, VerifierUnavailable
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.kept_codes import KEEP_S, MAX_BYTES, MAX_EDGES, KeptCodes
+from ugsd_core.wire.process import VerifierProcess
 from ugsd_core.wire.server import serve
 
 
@@ -121,6 +126,22 @@ def test_after_the_grace_time_it_ends_whatever_is_open() -> None:
         with pytest.raises(VerifierUnavailable):
             link.judge(verify("u", 0, (1,)), 5.0)
         assert websocket.close_code == 1012
+
+
+def test_a_process_that_is_asked_to_end_finishes_its_captions_and_ends_with_status_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    command = [sys.executable, "-W", "error", "-m", "tests.wire.fake_server"]
+    with VerifierProcess(command=command, timeout_s=20) as child, WebSocketLink(child.address) as link:
+        link.connect(EDGE, {})
+        link.open(open_request())
+        link.opened("u", 5.0)
+        os.kill(child.pid, signal.SIGTERM)
+        until_told(link)
+        assert link.judge(verify("u", 0, (1, 2)), 5.0).sequence == 0 and child.alive
+        link.close_utterance("u")
+        assert child.wait(10.0) and child._child.returncode == 0
 
 
 def test_codes_are_kept_for_the_edge_that_knows_the_secret_some_time_and_not_for_ever() -> None:

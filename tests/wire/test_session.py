@@ -150,6 +150,25 @@ def test_utterances_and_codes_are_forgotten_least_recently_used_first() -> None:
     assert session.receive(Open.of(open_request("z", 17), with_code=False)).work
 
 
+def test_a_code_that_is_gone_is_asked_for_once_and_the_work_is_kept_in_order() -> None:
+    session = greeted()
+    opening = opened(session)
+    works = [session.receive(verify("1", sequence, (1,))).work[0] for sequence in range(3)]
+    assert all(isinstance(work, JudgeWork) and work.opening == open_request("1") for work in works)
+    session.forget_code(make_code(0).sha256)
+    assert session.code_bytes == {}
+    (without,) = session.receive(verify("1", 3, (1,))).work
+    assert isinstance(without, JudgeWork) and without.opening is None
+    assert session.needs_features(works[0]) == (NeedFeatures("1"),)
+    assert session.receive(verify("1", 4, (1,))) == session_module.Step(), "later ones wait, too"
+    assert session.needs_features(works[1]) == session.needs_features(without) == ()
+    again = session.receive(Open.of(open_request("1"), with_code=True)).work
+    assert [work.serial for work in again] == [opening.serial] * 5 and isinstance(again[0], OpenWork)
+    assert [work.request.sequence for work in again[1:]] == [0, 1, 3, 4]
+    session.receive(Close("1"))
+    assert session.needs_features(works[2]) == (), "nobody wants it any more"
+
+
 def test_a_known_code_needs_no_sending() -> None:
     session = greeted()
     opened(session, "1", seed=4)

@@ -145,7 +145,30 @@ def scripted_pair(token_s: float = 0.003, deadline_s: float = 0.25) -> Pair:
     return Pair(write, PrefixVerifier(), command, OPEN_TIMEOUT_S + 2 * 5.0 + SLACK_S)
 
 
-def embedded_pair(deadline_s: float = 2.0) -> Pair:
+class _Napping:
+    """A drafter that takes a nap before each token."""
+
+    def __init__(self, drafter: Any, token_s: float) -> None:
+        self._drafter = drafter
+        self._token_s = token_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._drafter, name)
+
+    def begin(self, *args: Any) -> Any:
+        """See `ugsd_core.drafter.Drafter`."""
+        draft = self._drafter.begin(*args)
+        following = draft.next
+
+        def late(*args: Any, **named: Any) -> Any:
+            time.sleep(self._token_s)
+            return following(*args, **named)
+
+        draft.next = late
+        return draft
+
+
+def embedded_pair(token_s: float = 0.0, deadline_s: float = 2.0) -> Pair:
     """The embedded checkpoints and their example recordings."""
     from pathlib import Path
 
@@ -155,9 +178,11 @@ def embedded_pair(deadline_s: float = 2.0) -> Pair:
 
     folder = Path(__file__).resolve().parents[2] / "assets" / "examples"
     clips = [load_utterance(path) for path in sorted(folder.glob("*.flac"))]
-    drafter = Captioner.load().drafter
+    quick = Captioner.load().drafter
+    patient: Any = _Napping(quick, token_s) if token_s else quick
 
     def write(n: int, link: VerifierLink, is_patient: bool) -> list[Event]:
+        drafter = patient if is_patient else quick
         return list(Captioner(drafter, link).stream(clips[n % len(clips)], settings(n // len(clips), deadline_s)))
 
     return Pair(write, TorchVerifier.load(), None, OPEN_TIMEOUT_S + 2 * 5.0 + 60.0)

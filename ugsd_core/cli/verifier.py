@@ -10,7 +10,7 @@ from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError
 
-__all__ = ["run"]
+__all__ = ["limits_of", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,15 +23,18 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.workers < 1:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
-    limits = _limits(args)
+    limits = limits_of(args)
     with progress("loading the verifier", quiet=args.announce):
-        from ugsd_core.batched_verifier import BatchedVerifier
+        from ugsd_core.batched_verifier import load_verifier
         from ugsd_core.models.loading import default_checkpoint
-        from ugsd_core.verifier import TorchVerifier
         from ugsd_core.wire.server import run_server
 
-        kind = TorchVerifier if args.unbatched else BatchedVerifier
-        verifier = kind.load(args.checkpoint or default_checkpoint("verifier"), device=args.device, dtype=args.dtype)
+        verifier = load_verifier(
+            args.checkpoint or default_checkpoint("verifier"),
+            device=args.device,
+            dtype=args.dtype,
+            batched=not args.unbatched,
+        )
     return run_server(
         verifier,
         args.host,
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     )
 
 
-def _limits(args: argparse.Namespace) -> BatchLimits:
+def limits_of(args: argparse.Namespace) -> BatchLimits:
     """What was typed, and the defaults for the rest.
 
     Raises:

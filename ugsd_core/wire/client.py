@@ -143,11 +143,6 @@ class WebSocketLink:
         """What this side knows of the session; None without one."""
         return self._session
 
-    @property
-    def latency_s(self) -> float:
-        """Round trip of the last keepalive ping; 0 before the first."""
-        return 0.0 if self._websocket is None else self._websocket.latency
-
     def ping(self) -> threading.Event | None:
         """Send a ping; gives what is set when it is answered, or None if the connection is broken."""
         websocket = self._websocket

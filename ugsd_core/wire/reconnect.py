@@ -164,8 +164,9 @@ class ReconnectingLink:
                 return link.connect(edge, options)
             self._let_go()
         refused, self._refused = self._refused, None
-        if refused is None and (self._breaker.failures if self._background else self._breaker.state == "open"):
-            self._mend()  # a caption does not wait for what a thread of its own can wait for
+        away = self._breaker.failures if self._background else self._breaker.state == "open"
+        if away and refused is None and options.get("mode") != "cloud":
+            self._mend()  # a caption does not wait for what a thread of its own can wait for, if it can go on alone
             raise VerifierUnavailable(f"The verifier at {self._shown} is away; it is tried again by itself.")
         try:
             self._link = self._dial()
