@@ -24,9 +24,9 @@ def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_captions_under_faults_are_whole_and_hold_what_was_judged() -> None:
     faults = Faults(0.02, 0.03, 0.03, 0.03, 0.02, 0.01, 0.01, 0.005, 0.05)
-    report = soak(scripted_pair(), 60, seed=5, edges=6, faults=faults)
+    report = soak(scripted_pair(), 40, seed=5, edges=6, faults=faults)
     assert report.fine, report.problems
-    assert report.captions == 60 and report.judged and report.unverified_blocks
+    assert report.captions == 40 and report.judged and report.unverified_blocks
     assert len(report.faults) >= 5, "there was something to get over"
 
 

@@ -95,7 +95,7 @@ def test_the_same_seed_breaks_the_same_messages() -> None:
     def lot(seed: int) -> list[str]:
         with serving(FakeVerifier()) as address, FaultyLink(address, Faults(drop=0.3), seed) as faulty:
             out = []
-            for _ in range(6):
+            for _ in range(4):
                 with WebSocketLink(faulty.address, open_timeout_s=0.15) as link:
                     try:
                         ask(link, 0.15)
@@ -104,8 +104,8 @@ def test_the_same_seed_breaks_the_same_messages() -> None:
                         out.append(type(error).__name__)
             return out
 
-    assert lot(3) == lot(3)
-    assert len(set(lot(3))) > 1
+    first = lot(3)
+    assert first == lot(3) and len(set(first)) > 1
 
 
 @pytest.mark.parametrize("text", ["moon=1", "cut", "cut=x", "cut=2", "cut=nan"])
