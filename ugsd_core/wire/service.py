@@ -177,20 +177,28 @@ class Service:
     # ── Workers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
-        while (jobs := self._take()) is not None:
-            orders: list[_Order] = [job.work for job in jobs]
-            began_s = perf_counter()
-            try:
-                outcomes = self._done(orders)
-            except Exception as error:
-                outcomes = [error] * len(orders)
-            ended_s = perf_counter()
-            with self._changed:
-                self._scheduler.finished(jobs)
-                if jobs[0].is_row:
-                    self._count(jobs, ended_s - began_s)
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._deliver, orders, outcomes, began_s, ended_s)
+        while self._step():  # a call of its own: a worker that waits must not hold on to what it did last
+            pass
+
+    def _step(self) -> bool:
+        """Do what is next; False when this worker is to end."""
+        jobs = self._take()
+        if jobs is None:
+            return False
+        orders: list[_Order] = [job.work for job in jobs]
+        began_s = perf_counter()
+        try:
+            outcomes = self._done(orders)
+        except Exception as error:
+            outcomes = [error] * len(orders)
+        ended_s = perf_counter()
+        with self._changed:
+            self._scheduler.finished(jobs)
+            if jobs[0].is_row:
+                self._count(jobs, ended_s - began_s)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._deliver, orders, outcomes, began_s, ended_s)
+        return True
 
     def _deliver(self, orders: list[_Order], outcomes: list[Any], began_s: float, ended_s: float) -> None:
         self.admission.took((ended_s - began_s) * 1e3 / len(orders))
