@@ -7,7 +7,14 @@ session.py   the verifier's half of a session (no I/O)
 dialogue.py  the edge's half of a session (no I/O)
 server.py    serves any `ugsd_core.verifier.Verifier` over WebSocket (asyncio)
 client.py    `WebSocketLink`, the edge's `ugsd_core.verifier.VerifierLink` (threads)
+reconnect.py `ReconnectingLink`, a link that comes back by itself (threads)
+breaker.py   exponential back-off and a circuit breaker (no I/O)
+deadline.py  the deadline of the next block, learned from those before (no I/O)
 process.py   `VerifierProcess`, a verifier as a child process on loopback
+keeper.py    `VerifierKeeper`, one that is started again when it ends
+drain.py     the orderly end of a server
+kept_codes.py  acoustic codes kept for an edge that comes back (no I/O)
+emulated.py, faults.py  a relay with a slower network, and one that fails
 
 The protocol is written down in ``docs/protocol.md``.
 """

@@ -111,7 +111,7 @@ class ReconnectingLink:
         self.connections = 0
         self._turn = 0
         self._resumes: dict[str, Resume] = {}
-        self._shown = "" if callable(addresses) else check_addresses(addresses)[0]
+        self._shown = "this machine" if callable(addresses) else check_addresses(addresses)[0]
         self._edge: VerifierInfo | None = None
         self._options: dict[str, object] = {}
         self._interrupted = False
@@ -124,6 +124,7 @@ class ReconnectingLink:
         self._mending: threading.Event | None = None
         # After a missed deadline: the signs seen until then, the ping sent, and when its answer is overdue.
         self._doubt: tuple[int, threading.Event | None, float] | None = None
+        self._trial_until = 0.0
 
     def __enter__(self) -> ReconnectingLink:
         return self
@@ -299,7 +300,7 @@ class ReconnectingLink:
             elif (pong is None or not pong.is_set()) and self._clock() >= overdue:
                 self._let_go()
                 return self._without()
-            elif self._breaker.state == "open":
+            elif self._breaker.state == "open" or self._clock() < self._trial_until:
                 return "silent"
             else:
                 return "closed"  # a trial: the utterance is to be read anew
@@ -310,6 +311,8 @@ class ReconnectingLink:
     def _without(self) -> Standing:
         """No connection stands."""
         if self._link is not None:
+            if not self._breaker.failures and not self._interrupted:
+                self._breaker.failure()
             self._let_go()
         if self._background:
             self._mend()
@@ -325,6 +328,7 @@ class ReconnectingLink:
         """A deadline passed: look whether the other side is there at all."""
         self._learned.missed()
         self._breaker.failure()
+        self._trial_until = 0.0
         session = link.session
         if session is not None:
             self._doubt = (session.signs, link.ping(), self._clock() + min(deadline_s, self._ceiling_s))
@@ -336,7 +340,9 @@ class ReconnectingLink:
         link = self._standing_link()
         if self._breaker.failures:
             # After a failure the model has to show that it works before anything is waited for; this is its trial.
+            # Reading may take seconds, and another trial would have it begin anew.
             self._breaker.failure()
+            self._trial_until = self._clock() + self._ceiling_s
             if self._doubt is None:
                 self._doubt = (_signs(link), link.ping(), self._clock() + self._ceiling_s)
         link.open(request)
