@@ -8,6 +8,7 @@ from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.evaluate_parser import add_evaluate
+from ugsd_core.cli.examples_parser import add_examples
 from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
 
@@ -58,6 +59,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_caption(commands)
     _add_replay(commands)
+    add_examples(commands)
     _add_verifier(commands)
     _add_calibrate(commands)
     add_corpus(commands)
