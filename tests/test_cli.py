@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -345,15 +346,26 @@ def test_replay_of_what_is_no_trace(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "the run ended before the caption did" in capsys.readouterr().out
 
 
-def test_demo_hands_its_words_to_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import ugsd_core
-
-    (tmp_path / "ugsd_core").mkdir()
-    (tmp_path / "app.py").write_text("def main(argv):\n    return 7 if argv == ['--port', '7861'] else 1\n")
-    monkeypatch.setattr(ugsd_core, "__file__", str(tmp_path / "ugsd_core" / "__init__.py"))
+def test_demo_hands_its_words_to_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = SimpleNamespace(main=lambda argv: 7 if argv == ["--port", "7861"] else 1)
+    monkeypatch.setitem(sys.modules, "ui.demo", page)
     assert main(["demo", "--port", "7861"]) == 7
-    (tmp_path / "app.py").unlink()
-    assert main(["demo"]) == 2
+
+
+def test_a_command_whose_packages_are_missing_says_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacks(name: str) -> SimpleNamespace:
+        return SimpleNamespace(main=lambda argv: (_ for _ in ()).throw(ModuleNotFoundError(f"No {name}", name=name)))
+
+    for module, extra in (("gradio.themes", "page"), ("sqlalchemy", "annotations"), ("sklearn", "train")):
+        monkeypatch.setitem(sys.modules, "ui.demo", lacks(module))
+        assert main(["demo"]) == 2
+        said = capsys.readouterr().err
+        assert f"pip install -c constraints.txt -e '.[{extra}]'" in said and said.count("\n") == 1
+    monkeypatch.setitem(sys.modules, "ui.demo", lacks("ugsd_core.misspelt"))
+    with pytest.raises(ModuleNotFoundError):  # a bug keeps its traceback
+        main(["demo"])
 
 
 def test_no_command_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:

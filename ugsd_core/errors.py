@@ -4,6 +4,7 @@
     ├── AudioError            the recording cannot be captioned (missing, damaged, silent, too short, too long …)
     ├── OptionError           a setting has no meaning or a combination makes no sense
     ├── CheckpointError       a model folder is missing, damaged, or unlike its partner
+    ├── InstallationError     a part of the program, or a package that it needs, is not installed
     ├── TraceError            a trace file cannot be read
     ├── AnnotationError       what a person did to an annotation cannot be kept (`ugsd_core.annotations.errors`)
     └── WireError             anything between edge and verifier
@@ -22,6 +23,7 @@ __all__ = [
     "AudioError",
     "CheckpointError",
     "HandshakeRefused",
+    "InstallationError",
     "OptionError",
     "ProtocolError",
     "TraceError",
@@ -55,6 +57,10 @@ class OptionError(UgsdError):
 
 class CheckpointError(UgsdError):
     """A model folder is missing, damaged, or does not fit its partner."""
+
+
+class InstallationError(UgsdError):
+    """A part of the program, or a package that it needs, is not installed."""
 
 
 class TraceError(UgsdError):

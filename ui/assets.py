@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ugsd_core.places import assets_folder
+
 __all__ = ["ASSETS", "ExampleClip", "example_clips", "web_asset"]
 
-#: The checkout's ``assets`` folder.
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
+#: Checkpoints, example clips, recorded runs, style sheets and scripts, wherever they were installed.
+ASSETS = assets_folder()
 
 
 @lru_cache(maxsize=16)

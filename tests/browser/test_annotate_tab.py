@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from app import find_port
 from tests.browser.annotation_speed import enter, judge
 from tests.browser.conftest import Open, Served, Visit, _visiting, serving
 from tests.browser.test_accessibility import found
@@ -18,6 +17,7 @@ from tests.ui.annotations import PASSWORD
 from ugsd_core.annotations.inbox import INBOX
 from ugsd_core.annotations.state import AnswerState
 from ugsd_core.annotations.store import open_store
+from ui.demo import find_port
 
 ANSWERED = {"Bob": [False, True], "Rae": [True, True]}
 RULES = {"count": 6, "seconds": 0.4, "answered": ANSWERED}

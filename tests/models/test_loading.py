@@ -135,7 +135,7 @@ def test_impossible_device_and_dtype(checkpoint: Path) -> None:
 def test_a_missing_embedded_checkpoint_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from ugsd_core.models import loading
 
-    monkeypatch.setattr(loading, "__file__", str(tmp_path / "a" / "b" / "c.py"))
+    monkeypatch.setattr(loading, "assets_folder", lambda: tmp_path)
     with pytest.raises(CheckpointError, match="ugsd train edge"):
         default_checkpoint("edge")
 

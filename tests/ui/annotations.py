@@ -91,10 +91,10 @@ def answered(store: Store, media: Media, people: dict[str, list[bool]]) -> None:
 def main(argv: list[str]) -> int:
     """Serve a page with a campaign: ``STORE [PORT [JSON]]``; the store is made, as `fill` is told, if it is missing."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from app import find_port, serve
     from tests.ui.fake_engine import FakeEngine, english
     from ui.annotation.opening import open_annotations
     from ui.annotation.routes import Annotating
+    from ui.demo import find_port, serve
 
     path, port, rules = (*argv, *("", "0", "{}")[len(argv) :])
     if not Path(path).exists():

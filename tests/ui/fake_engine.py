@@ -124,7 +124,7 @@ def main(argv: list[str]) -> int:
     ``CORPORA`` are folders below which corpora may be chosen.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from app import find_port, serve
+    from ui.demo import find_port, serve
 
     scripts: dict[str, Callable[[str], list[Event]]] = {"english": english, "dying": dying, "long": long}
     script = scripts[argv[1] if len(argv) > 1 else "english"]

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-import app
 from ugsd_core.acceptance import ACCEPTANCE_RULES
 from ugsd_core.gate import GATES
 from ugsd_core.options import PRESETS
+from ui import demo
 from ui.assets import example_clips
 from ui.language import LOCALES, Locale
 from ui.settings import (
@@ -239,7 +239,7 @@ def test_recordings_go_when_the_next_comes_and_when_the_session_ends(tmp_path: P
     recordings.leave("nobody")
 
 
-# ── app.py ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ugsd demo ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,14 +247,14 @@ def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> No
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert app.main(["--port", str(port)]) == 2
+        assert demo.main(["--port", str(port)]) == 2
     said = capsys.readouterr().err
     assert f"port {port}" in said and "--port" in said and "Traceback" not in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])
 def test_an_impossible_port_is_one_sentence(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.main(["--port", port]) == 2
+    assert demo.main(["--port", port]) == 2
     assert "0…65535" in capsys.readouterr().err
 
 
@@ -262,27 +262,27 @@ def test_mcp_is_asked_for_and_a_missing_package_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(app, "serve", lambda *_, mcp, **__: asked.append(mcp) or 0)
+    monkeypatch.setattr(demo, "serve", lambda *_, mcp, **__: asked.append(mcp) or 0)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert app.main(["--port", "0"]) == 0
-    assert app.main(["--port", "0", "--mcp"]) == 2
+    assert demo.main(["--port", "0"]) == 0
+    assert demo.main(["--port", "0", "--mcp"]) == 2
     said = capsys.readouterr().err
-    assert "pip install -e '.[mcp]'" in said and said.count("\n") == 1
+    assert "pip install -c constraints.txt -e '.[mcp]'" in said and said.count("\n") == 1
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    assert app.main(["--port", "0", "--mcp"]) == 0
+    assert demo.main(["--port", "0", "--mcp"]) == 0
     assert asked == [False, True]
 
 
 LAUNCH = """
 import sys
-import app
 import gradio
 from tests.ui.fake_engine import FakeEngine
+from ui import demo
 def launch(self, **settings):
     print("mcp server:", settings["mcp_server"])
     sys.exit()
 gradio.Blocks.launch = launch
-app.serve(FakeEngine, "127.0.0.1", 7999, mcp=len(sys.argv) > 1)
+demo.serve(FakeEngine, "127.0.0.1", 7999, mcp=len(sys.argv) > 1)
 """
 
 
@@ -296,7 +296,8 @@ def test_gradio_starts_its_mcp_server_only_if_asked(words: list[str]) -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    program = "import sys, app; app.build_parser().format_help(); print({'torch', 'gradio'} & set(sys.modules))"
+    look = "from ui import demo; demo.build_parser().format_help()"
+    program = f"import sys, app; {look}; print({{'torch', 'gradio'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -157,7 +157,7 @@ def _sklearn() -> Any:
         import sklearn.isotonic
         import sklearn.linear_model
     except ImportError as error:
-        raise OptionError("calibration needs scikit-learn; install it with: pip install -e '.[train]'") from error
+        raise OptionError(f"calibration needs scikit-learn; install it with: {install_line('train')}") from error
     return sklearn
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ugsd_core.cli.parser import build_parser
 from ugsd_core.errors import UgsdError
+from ugsd_core.parts import lacking
 
 __all__ = ["main"]
 
@@ -32,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(argv)
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
+        return EXIT_ERROR
+    except ModuleNotFoundError as error:
+        missing = lacking(error.name)
+        if missing is None:  # a bug
+            raise
+        print(f"ugsd: {missing}", file=sys.stderr)
         return EXIT_ERROR
     except KeyboardInterrupt:
         print("ugsd: interrupted", file=sys.stderr)

@@ -7,6 +7,7 @@ import argparse
 from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
 from ugsd_core.cli.corpus_parser import add_corpus
+from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
 from ugsd_core.cli.report_parser import add_report, add_sweep
@@ -68,7 +69,8 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_sweep(commands)
     add_report(commands)
     add_annotations(commands)
-    commands.add_parser("demo", help="start the page (all options go to app.py: try ugsd demo --help)")
+    add_doctor(commands)
+    commands.add_parser("demo", help="start the page (it has options of its own: ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from ugsd_core.errors import OptionError
 from ugsd_core.metrics.score import CaptionPair, MetricScore
+from ugsd_core.parts import install_line
 
 __all__ = ["METRICS", "Metric", "metric_names", "score_pairs", "unavailable"]
 
@@ -56,8 +57,7 @@ class Metric:
         lacking = [package for package in self.packages if find_spec(package) is None]
         if not lacking:
             return None
-        part = f".[{self.extra}]" if self.extra else "."
-        return f"{self.name} needs {' and '.join(lacking)}: pip install -c constraints.txt -e '{part}'"
+        return f"{self.name} needs {' and '.join(lacking)}: {install_line(self.extra or 'evaluation')}"
 
     def score(self, pairs: Sequence[CaptionPair], language: str) -> MetricScore:
         """Score captions.

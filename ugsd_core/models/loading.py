@@ -18,6 +18,7 @@ from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
 from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.speech_model import SpeechModel
+from ugsd_core.places import assets_folder
 
 __all__ = ["DTYPES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
 
@@ -45,11 +46,12 @@ def default_checkpoint(side: Literal["edge", "verifier"]) -> Path:
 
     Raises:
         CheckpointError: If the checkpoints were not installed with the code.
+        InstallationError: If nothing was.
     """
-    folder = Path(__file__).resolve().parents[2] / "assets" / "checkpoints" / side
+    folder = assets_folder() / "checkpoints" / side
     if not (folder / "config.json").is_file():
         raise CheckpointError(
-            f"the embedded {side} checkpoint is missing ({folder}); install from a full checkout, name another with "
+            f"the embedded {side} checkpoint is missing ({folder}); install the program again, name another with "
             f"--{'edge' if side == 'edge' else 'verifier-checkpoint'}, or make it with 'ugsd train {side}'"
         )
     return folder
