@@ -21,6 +21,6 @@ def ugsd_train() -> argparse.ArgumentParser:
 
 def demo() -> argparse.ArgumentParser:
     """The page's own command line."""
-    from app import build_parser as build
+    from ui import demo as page
 
-    return build()
+    return page.build_parser()

@@ -144,8 +144,8 @@ def test_names_in_the_help_are_the_engines() -> None:
     from ugsd_core.models.prompts import prompt_names
 
     assert set(PRESET_NAMES) == set(PRESETS)
-    assert set(GATE_NAMES) == set(GATES)
-    assert set(ACCEPTANCE_NAMES) == set(ACCEPTANCE_RULES)
+    assert set(GATE_NAMES) == set(GATES.builtin)
+    assert set(ACCEPTANCE_NAMES) == set(ACCEPTANCE_RULES.builtin)
     assert prompt_names() == PROMPT_NAMES
 
 

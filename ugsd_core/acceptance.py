@@ -3,6 +3,9 @@
 A rule sees one position at a time: it lets the drafted token stand or names the token to put in its place. Nearly all
 rules name the verifier's own best token; *fused* may name another. Everything after the first replacement is dropped;
 that part is the same for every rule and lives in `ugsd_core.verifier`.
+
+Rules run where the verifier runs. One that a package brings (`plugins`) must be installed there; the edge has to know
+it too, so that a mistyped name is told at once.
 """
 
 from __future__ import annotations
@@ -10,19 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ugsd_core.errors import OptionError
+from ugsd_core.errors import ProtocolError, UgsdError
 from ugsd_core.options import DecodingOptions
+from ugsd_core.plugins import Declared, Registry
 from ugsd_core.posterior import N_LABELS, dequantise
 from ugsd_core.uncertainty import Distribution
 
 __all__ = [
     "ACCEPTANCE_RULES",
+    "UNKNOWN_RULE",
     "AcceptanceRule",
+    "BarRule",
     "FusedRule",
     "GreedyRule",
     "LabelTokens",
@@ -60,7 +67,7 @@ class AcceptanceRule(Protocol):
         """The token that the rule puts where nothing was drafted: a bonus token."""
 
 
-class _Bar:
+class BarRule:
     """A rule that lets a token pass or not, and knows no better replacement than the verifier's own best token."""
 
     __slots__ = ()
@@ -79,7 +86,7 @@ class _Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class RankRule(_Bar):
+class RankRule(BarRule):
     """The paper's rule: among the verifier's r best."""
 
     rank: int
@@ -90,7 +97,7 @@ class RankRule(_Bar):
 
 
 @dataclass(frozen=True, slots=True)
-class ProbabilityRule(_Bar):
+class ProbabilityRule(BarRule):
     """The proposal's rule: at least probability p. The verifier's own choice always passes.
 
     Without that exception a flat distribution, whose best token has less than p, would reject the best token and
@@ -105,7 +112,7 @@ class ProbabilityRule(_Bar):
 
 
 @dataclass(frozen=True, slots=True)
-class TypicalRule(_Bar):
+class TypicalRule(BarRule):
     """Typical acceptance (Medusa, arXiv 2401.10774): probability above min(ε, √ε · exp(−H)).
 
     The more undecided the verifier is (entropy H), the less a token needs. The verifier's own choice always passes.
@@ -120,7 +127,7 @@ class TypicalRule(_Bar):
 
 
 @dataclass(frozen=True, slots=True)
-class GreedyRule(_Bar):
+class GreedyRule(BarRule):
     """Lossless: only the verifier's own choice passes, so the caption is the verifier's greedy caption."""
 
     def accepts(self, token_id: int, verifier: Distribution) -> bool:
@@ -211,13 +218,76 @@ class RuleSettings:
     tokens: LabelTokens | None = None
 
 
-ACCEPTANCE_RULES: dict[str, Callable[[RuleSettings], AcceptanceRule]] = {
+RuleFactory = Callable[[RuleSettings], AcceptanceRule]
+
+_BUILTIN: dict[str, RuleFactory] = {
     "rank": lambda s: RankRule(s.rank),
     "probability": lambda s: ProbabilityRule(s.probability),
     "typical": lambda s: TypicalRule(s.probability),
     "greedy": lambda s: GreedyRule(),
     "fused": lambda s: FusedRule(s.rank, s.fusion, s.tokens),
 }
+
+#: Error code of a verifier that has no such rule, or one that fails.
+UNKNOWN_RULE = "rule"
+
+
+@dataclass(frozen=True, slots=True)
+class _PluginRule:
+    """Makes a rule that was registered from outside. It is given no label tokens and no label posterior."""
+
+    declared: Declared
+    factory: Callable[[RuleSettings], Any]
+
+    @classmethod
+    def of(cls, entry: Declared, target: object) -> _PluginRule:
+        if not callable(target):
+            raise entry.error(f"{entry.target} is no class or function that makes a rule from RuleSettings")
+        for method in ("judge", "choice"):
+            if isinstance(target, type) and not callable(getattr(target, method, None)):
+                raise entry.error(f"{entry.target} has no method {method}")
+        return cls(entry, target)
+
+    def __call__(self, settings: RuleSettings) -> AcceptanceRule:
+        made = self.declared.call(self.factory, settings)
+        for method in ("judge", "choice"):
+            if not callable(getattr(made, method, None)):
+                raise self.declared.error(f"what {self.declared.target} makes has no method {method}")
+        return _Watched(self.declared, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A rule from outside; what it answers is a token of the shared vocabulary, or an error that an edge can read."""
+
+    declared: Declared
+    inner: AcceptanceRule
+
+    def judge(self, token_id: int, verifier: Distribution, posterior: Sequence[int] | None = None) -> int | None:
+        """As the rule says; a replacement by the same token lets it stand."""
+        found = self._asked(verifier, self.inner.judge, token_id, verifier)
+        return None if found == token_id else found
+
+    def choice(self, verifier: Distribution, posterior: Sequence[int] | None = None) -> int:
+        """As the rule says, else the verifier's best."""
+        found = self._asked(verifier, self.inner.choice, verifier)
+        return verifier.best if found is None else found
+
+    def _asked(self, verifier: Distribution, method: Callable[..., Any], *values: Any) -> int | None:
+        try:
+            found = self.declared.call(method, *values)
+            if found is None:
+                return None
+            token_id: int = self.declared.call(index, found)
+            if not 0 <= token_id < len(verifier.scores):
+                raise self.declared.error(f"it gave token {token_id} of a vocabulary of {len(verifier.scores)}")
+        except UgsdError as error:
+            raise ProtocolError(str(error), UNKNOWN_RULE) from error
+        return token_id
+
+
+#: Rule factories by name, those of plug-ins behind the built-in ones.
+ACCEPTANCE_RULES: Registry[RuleFactory] = Registry("acceptance", _BUILTIN, _PluginRule.of)
 
 
 def acceptance_rule(
@@ -232,11 +302,11 @@ def acceptance_rule(
 
     Raises:
         OptionError: If there is no such rule.
+        PluginError: If a plug-in's rule can't be used.
     """
-    if name not in ACCEPTANCE_RULES:
-        raise OptionError(f"there is no acceptance rule {name!r}; choose one of {', '.join(ACCEPTANCE_RULES)}")
+    factory = ACCEPTANCE_RULES.find(name)
     settings = RuleSettings(rank=rank, probability=probability, fusion=fusion, tokens=tokens)
-    return ACCEPTANCE_RULES[name](settings)
+    return factory(settings)
 
 
 def rank_warning(options: DecodingOptions, vocabulary_size: int) -> str | None:

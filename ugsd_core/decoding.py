@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from time import perf_counter
 
-from ugsd_core.acceptance import acceptance_rule
+from ugsd_core.acceptance import UNKNOWN_RULE, acceptance_rule
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.block_length import BlockOutcome, block_length
 from ugsd_core.budget import BudgetKeeper
@@ -129,6 +129,7 @@ class _Run(CaptionRun):
             except HandshakeRefused:
                 raise
             except WireError as error:
+                _raise_refusal(error)
                 yield from self.lose(str(error))
         else:
             self.link = None
@@ -247,6 +248,7 @@ class _Run(CaptionRun):
                 yield from self.lose(f"the verifier missed {self.missed} deadlines in a row")
             return "unverified"
         except WireError as error:
+            _raise_refusal(error)
             yield from self.lose(str(error))
             yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
             return "unverified"
@@ -387,3 +389,13 @@ class _Run(CaptionRun):
                 top,
             )
         yield from self.finish()
+
+
+def _raise_refusal(error: WireError) -> None:
+    """A rule that the verifier doesn't have is no verifier that is away: with it there would never be a verdict.
+
+    Raises:
+        HandshakeRefused: If that is what the error says.
+    """
+    if isinstance(error, ProtocolError) and error.code == UNKNOWN_RULE:
+        raise HandshakeRefused(str(error), UNKNOWN_RULE) from error

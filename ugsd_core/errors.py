@@ -6,10 +6,11 @@
     ├── CheckpointError       a model folder is missing, damaged, or unlike its partner
     ├── InstallationError     a part of the program, or a package that it needs, is not installed
     ├── TraceError            a trace file cannot be read
+    ├── PluginError           something installed beside the program can't be used (`ugsd_core.plugins`)
     ├── AnnotationError       what a person did to an annotation cannot be kept (`ugsd_core.annotations.errors`)
     └── WireError             anything between edge and verifier
         ├── ProtocolError         a frame that does not follow the protocol
-        ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor)
+        ├── HandshakeRefused      the other side said no (version, tokenizer, feature extractor, rule)
         ├── VerifierUnavailable   no connection, or it broke
         └── VerdictTimeout        no answer before the deadline
 
@@ -25,6 +26,7 @@ __all__ = [
     "HandshakeRefused",
     "InstallationError",
     "OptionError",
+    "PluginError",
     "ProtocolError",
     "TraceError",
     "UgsdError",
@@ -63,6 +65,10 @@ class InstallationError(UgsdError):
     """A part of the program, or a package that it needs, is not installed."""
 
 
+class PluginError(UgsdError):
+    """A plug-in cannot be imported, has the wrong shape, or failed; the message names its distribution."""
+
+
 class TraceError(UgsdError):
     """A trace file cannot be read."""
 
@@ -84,10 +90,11 @@ class ProtocolError(WireError):
 
 
 class HandshakeRefused(WireError):
-    """The other side refused the session.
+    """The other side refused the session, or a caption's settings.
 
     Attributes:
-        code: ``"version"``, ``"tokenizer"``, ``"features"``, ``"token"`` or ``"busy"``.
+        code: ``"version"``, ``"tokenizer"``, ``"features"``, ``"token"``, ``"busy"``, or ``"rule"``: the verifier does
+            not have the acceptance rule that was asked for.
     """
 
     def __init__(self, message: str, code: str) -> None:

@@ -4,7 +4,7 @@ A gate sees a finished draft block and says yes or no, with its score, its thres
 sees the verifier. Names can be joined with ``+``: the block escalates if any of the gates says so.
 
 Gates that compare a score are in `score_gates` and `meaning_gates`, those that look for content in `content_gates`;
-here are those that do not look, and the registry.
+here are those that do not look, and the registry. A package installed beside this one can bring more (`plugins`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from math import isfinite
+from typing import Any, Protocol
 
 from ugsd_core.content_gates import CONTENT_RULES, ContentGate
 from ugsd_core.draft_block import DraftBlock, DraftToken, Gate, GateDecision
@@ -20,6 +21,7 @@ from ugsd_core.errors import OptionError
 from ugsd_core.gate_card import GateCard
 from ugsd_core.meaning_gates import LABEL_SCORES, CalibratedGate, LabelGate, RandomEmotionGate
 from ugsd_core.options import DecodingOptions
+from ugsd_core.plugins import Declared, Registry
 from ugsd_core.score_gates import SCORES, EmotionEntropyGate, InstabilityGate, ScoreGate, TopProbabilityGate
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "follows_budget",
     "gate",
     "gate_warnings",
+    "has_threshold",
     "own_tau",
 ]
 
@@ -138,7 +141,18 @@ def _own_threshold(name: str, options: DecodingOptions, card: GateCard | None) -
 
 def own_tau(name: str) -> float:
     """τ of a gate where none was named; that of *calibrated* is for an edge without a gate card."""
-    return OWN_TAU.get(name, 0.5)
+    if name in GATES.builtin:
+        return OWN_TAU.get(name, 0.5)
+    factory = GATES.get(name)
+    return factory.own_tau if isinstance(factory, PluginGate) and factory.own_tau is not None else 0.5
+
+
+def has_threshold(name: str) -> bool:
+    """Whether a gate compares a score with a threshold, so that τ or a budget can set it."""
+    if name in GATES.builtin:
+        return name in THRESHOLD_GATES
+    factory = GATES.get(name)
+    return isinstance(factory, PluginGate) and factory.own_tau is not None
 
 
 def _score_gate(name: str) -> GateFactory:
@@ -179,10 +193,10 @@ _THRESHOLD_GATES: dict[str, GateFactory] = {
     "instability": lambda context: InstabilityGate(context.threshold_of("instability")),
     "bild": lambda context: TopProbabilityGate(context.threshold_of("bild")),
 }
+#: The built-in ones; `has_threshold` knows those of plug-ins too.
 THRESHOLD_GATES: tuple[str, ...] = tuple(_THRESHOLD_GATES)
 
-#: Gate factories by name.
-GATES: dict[str, GateFactory] = {
+_BUILTIN: dict[str, GateFactory] = {
     **_THRESHOLD_GATES,
     **{name: _content_gate(name) for name in CONTENT_RULES},
     "content": _content_gate(*CONTENT_RULES),
@@ -191,6 +205,80 @@ GATES: dict[str, GateFactory] = {
     "never": lambda _context: ConstantGate(False),
     "always": lambda _context: ConstantGate(True),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PluginGate:
+    """Makes a gate that was registered from outside, and watches over what it answers.
+
+    Attributes:
+        own_tau: Its threshold where none was named; None for a gate that compares no score.
+    """
+
+    declared: Declared
+    factory: Callable[[GateContext], Any]
+    own_tau: float | None
+
+    @classmethod
+    def of(cls, entry: Declared, target: object) -> PluginGate:
+        """What an entry point names, if it could be a gate.
+
+        Raises:
+            PluginError: If it could not.
+        """
+        if not callable(target):
+            raise entry.error(f"{entry.target} is no class or function that makes a gate from a GateContext")
+        if isinstance(target, type) and not callable(getattr(target, "decide", None)):
+            raise entry.error(f"{entry.target} has no method decide(block)")
+        tau = getattr(target, "own_tau", None)
+        if tau is not None and (isinstance(tau, bool) or not isinstance(tau, int | float) or not isfinite(tau)):
+            raise entry.error(f"own_tau of {entry.target} is {tau!r}, not a number")
+        return cls(entry, target, None if tau is None else float(tau))
+
+    def __call__(self, context: GateContext) -> Gate:
+        """The gate of a caption.
+
+        Raises:
+            PluginError: If it can't be made.
+        """
+        made = self.declared.call(self.factory, context)
+        if not callable(getattr(made, "decide", None)):
+            raise self.declared.error(f"what {self.declared.target} makes has no method decide(block)")
+        return _Watched(self.declared, made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A gate from outside: its answers are what the loop and a trace can take, or an error that names it."""
+
+    declared: Declared
+    inner: Gate
+
+    def decide(self, block: DraftBlock) -> GateDecision:
+        """Its decision, with plain numbers in it.
+
+        Raises:
+            PluginError: If it fails, or contradicts itself.
+        """
+        found = self.declared.call(self.inner.decide, block)
+        if not isinstance(found, GateDecision):
+            raise self.declared.error(f"decide(block) gave a {type(found).__name__}, not a GateDecision")
+        return self.declared.call(self._plain, found)  # type: ignore[no-any-return]
+
+    def _plain(self, found: GateDecision) -> GateDecision:
+        score, threshold = (None if value is None else float(value) for value in (found.score, found.threshold))
+        position = None if found.trigger_position is None else int(found.trigger_position)
+        plain = GateDecision(bool(found.escalate), str(found.reason), score, threshold, position)
+        if score is not None and (threshold is None or plain.escalate != (score > threshold)):
+            raise self.declared.error(
+                f"a block with a score is sent when the score is above the threshold, but at a score of {score:g} and "
+                f"a threshold of {threshold} it {'was' if plain.escalate else 'was not'} sent"
+            )
+        return plain
+
+
+#: Gate factories by name, those of plug-ins behind the built-in ones.
+GATES: Registry[GateFactory] = Registry("gate", _BUILTIN, PluginGate.of)
 
 
 def _names(options: DecodingOptions) -> list[str]:
@@ -235,8 +323,11 @@ class GateMaker(Protocol):
 
 def _check(options: DecodingOptions, names: list[str]) -> None:
     for name in names:
-        if name not in GATES:
-            raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {', '.join(GATES)}")
+        try:
+            GATES.find(name)
+        except OptionError:
+            known = ", ".join(GATES.names())
+            raise OptionError(f"there is no gate {name!r}; choose one or more (joined by +) of {known}") from None
     if "mc_dropout" in names and options.mc_dropout_samples == 0:
         raise OptionError("the mc_dropout gate needs dropout samples; set --mc-dropout-samples to 8, say")
     if "bild" in names and options.tau is not None and options.tau > 1.0:
@@ -255,7 +346,7 @@ def _check(options: DecodingOptions, names: list[str]) -> None:
 def follows_budget(names: str) -> bool:
     """Whether a budget can steer these gates: one of them compares a score, the others are content rules."""
     others = [name for part in names.split("+") if (name := part.strip()) not in (*CONTENT_RULES, "content")]
-    return len(others) == 1 and others[0] in THRESHOLD_GATES
+    return len(others) == 1 and has_threshold(others[0])
 
 
 def first_threshold(options: DecodingOptions, card: GateCard | None) -> float:
@@ -265,7 +356,7 @@ def first_threshold(options: DecodingOptions, card: GateCard | None) -> float:
         options: A gate that compares a score, τ, and the budget.
         card: For the gate *calibrated*; without one it goes by τ.
     """
-    name = next((entry for entry in _names(options) if entry in THRESHOLD_GATES), "")
+    name = next((entry for entry in _names(options) if has_threshold(entry)), "")
     return _own_threshold(name, options, card)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ugsd_core.acceptance import acceptance_rule
-from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, ProtocolError
+from ugsd_core.acceptance import ACCEPTANCE_RULES, UNKNOWN_RULE, acceptance_rule
+from ugsd_core.errors import CheckpointError, HandshakeRefused, OptionError, PluginError, ProtocolError
 from ugsd_core.messages import (
     FrameRecord,
     GeneratedToken,
@@ -39,6 +39,7 @@ __all__ = [
     "VerifierLink",
     "VerifierUtterance",
     "check_pair",
+    "check_rule",
 ]
 
 
@@ -64,6 +65,24 @@ def check_pair(edge: VerifierInfo, verifier: VerifierInfo) -> None:
             "use two checkpoints with the same mel bins, level and bits",
             "features",
         )
+
+
+def check_rule(name: str) -> None:
+    """Hold that the verifier can judge by a rule.
+
+    Raises:
+        ProtocolError: With the code `UNKNOWN_RULE`, and what to do on which machine.
+    """
+    try:
+        ACCEPTANCE_RULES.find(name)
+    except OptionError:
+        raise ProtocolError(
+            f"this verifier has no acceptance rule {name!r}; install the package that brings it where the verifier "
+            f"runs and start the verifier again, or choose one of {', '.join(ACCEPTANCE_RULES)}",
+            UNKNOWN_RULE,
+        ) from None
+    except PluginError as error:
+        raise ProtocolError(f"on the verifier's machine {error}", UNKNOWN_RULE) from error
 
 
 class VerifierUtterance(Protocol):
@@ -188,12 +207,16 @@ class TorchVerifier:
         """Read prompt and acoustic code (prefill).
 
         Raises:
-            ProtocolError: If the code does not fit the checkpoint, or an option has no meaning.
+            ProtocolError: If the code does not fit the checkpoint, or an option has no meaning; with the code
+                `UNKNOWN_RULE` if there is no such acceptance rule here.
         """
+        if request.acceptance not in ACCEPTANCE_RULES.builtin:
+            check_rule(request.acceptance)
         try:
             return TorchVerifierUtterance(self.model, request)
-        except (OptionError, CheckpointError) as error:
-            raise ProtocolError(str(error), "bad_open") from error
+        except (OptionError, CheckpointError, PluginError) as error:
+            code = UNKNOWN_RULE if isinstance(error, PluginError) else "bad_open"
+            raise ProtocolError(str(error), code) from error
 
 
 class TorchVerifierUtterance:

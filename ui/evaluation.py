@@ -113,6 +113,14 @@ def _runs_card() -> dict[str, Any]:
     return {"choice": choice, "bring": bring, "score": score, "said": said, "downloads": downloads, "pack": pack}
 
 
+def _format_choices() -> list[tuple[Any, str]]:
+    """Formats, those of plug-ins under their own names; the first is to recognise it."""
+    from ugsd_core.corpora import FORMATS
+
+    known = [(label(f"eval.format.{name or 'auto'}"), name) for name in ("", *FORMATS.builtin)]
+    return [*known, *((name, name) for name in FORMATS.plugins())]
+
+
 def _start_card(services: Services) -> dict[str, Any]:
     _heading("eval.start.title")
     place = gr.Dropdown(
@@ -132,7 +140,7 @@ def _start_card(services: Services) -> dict[str, Any]:
     means = html_part("evaluate-systems-means", value_html=systems_means("en"))
     with gr.Accordion(label("eval.more"), open=False, elem_id="evaluate-more"):
         form = gr.Dropdown(
-            [(label(f"eval.format.{name or 'auto'}"), name) for name in ("", "mer2024", "secap", "manifest")],
+            _format_choices(),
             value="",
             label=label("eval.format"),
             info=label("eval.format.means"),

@@ -224,7 +224,7 @@ def comparison_html(
     """Paired differences, and the clips on which the two differ most."""
     from ugsd_core.metrics import METRICS
 
-    units = {name: METRICS[name].unit for name in METRICS}
+    units = {name: METRICS[name].unit if name in METRICS else "" for name in (*METRICS, metric)}
     table = paired_table(rows, units, locale)
     found = differences(a, system_a, b, system_b, metric)
     name = metric_name(locale, metric)

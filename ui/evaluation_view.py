@@ -80,6 +80,14 @@ def metric_name(locale: Locale, name: str) -> str:
 _DIGITS = {"0–100": 1, "0–10": 2, "0–1": 3, "ratio": 2, "tokens": 1}
 
 
+def metric_means(locale: Locale, name: str) -> str:
+    """A metric's definition in a language; a plug-in's as its package has it."""
+    from ugsd_core.metrics import METRICS
+
+    known = METRICS[name].definition if name not in METRICS.builtin and name in METRICS else ""
+    return _known(locale, f"metric.{name}", known)
+
+
 def metric_digits(unit: str) -> int:
     """Digits behind the point."""
     return _DIGITS.get(unit, 2)
@@ -172,7 +180,7 @@ def _metric_rows(figures: dict[str, Any], locale: Locale) -> Iterable[str]:
         for name in names:
             scores = [one.get("metrics", {}).get(name) for one in figures.values()]
             signature = next((score["signature"] for score in scores if score), "")
-            means = _known(locale, f"metric.{name}", "")
+            means = metric_means(locale, name)
             counts = [one.get("n") for one in figures.values()]
             cells = "".join(_metric_cell(score, n) for score, n in zip(scores, counts, strict=True))
             yield f"<tr>{row_head(metric_name(locale, name), means, signature)}{cells}</tr>"
@@ -321,7 +329,7 @@ def paired_table(rows: Sequence[dict[str, Any]], units: dict[str, str], locale: 
     body = ""
     for name in names:
         cells = "".join(_pair_cell(found.get((name, a, b)), units.get(name, ""), locale) for a, b in pairs)
-        body += f"<tr>{row_head(metric_name(locale, name), _known(locale, f'metric.{name}', ''))}{cells}</tr>"
+        body += f"<tr>{row_head(metric_name(locale, name), metric_means(locale, name))}{cells}</tr>"
     table = f'<table class="evaluated"><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>'
     means = "".join(
         f"<li><b>{escape(say(locale, f'eval.pair.{key}'))}</b>: {escape(say(locale, f'eval.pair.{key}.means'))}</li>"

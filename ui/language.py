@@ -54,7 +54,7 @@ DEFINED: dict[str, str] = {
         ("clock", CLOCK_DEFINITIONS),
         ("setting", SETTING_HELP),
         ("audio", ERROR_CODES),
-        ("metric", {name: metric.definition for name, metric in METRICS.items()}),
+        ("metric", {name: metric.definition for name, metric in METRICS.builtin.items()}),
         ("system", {name: entry.definition for name, entry in SYSTEMS.items()}),
         ("resource", RESOURCE_DEFINITIONS),
         ("annotate.def", agreement.DEFINITIONS | review.DEFINITIONS),

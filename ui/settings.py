@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ugsd_core.acceptance import ACCEPTANCE_RULES, rank_warning
 from ugsd_core.errors import UgsdError
-from ugsd_core.gate import GATES, THRESHOLD_GATES, follows_budget, gate, own_tau
+from ugsd_core.gate import GATES, follows_budget, gate, has_threshold, own_tau
 from ugsd_core.options import PRESETS, DecodingOptions
 from ui.engine_words import Told, problem, told
 from ui.language import Locale, label, listed, say
@@ -62,13 +62,15 @@ def limit_choices() -> list[tuple[Any, str]]:
 
 
 def gate_choices() -> list[tuple[Any, str]]:
-    """Gates that the engine has."""
-    return _choices("gate", [name for name in _GATES if all(part in GATES for part in name.split("+"))])
+    """Gates that the engine has, then those of plug-ins under their own names."""
+    known = [name for name in _GATES if all(part in GATES.builtin for part in name.split("+"))]
+    return [*_choices("gate", known), *((name, name) for name in GATES.plugins())]
 
 
 def acceptance_choices() -> list[tuple[Any, str]]:
-    """Acceptance rules."""
-    return _choices("acceptance", ACCEPTANCE_RULES)
+    """Acceptance rules, those of plug-ins under their own names."""
+    plugins = ((name, name) for name in ACCEPTANCE_RULES.plugins())
+    return [*_choices("acceptance", ACCEPTANCE_RULES.builtin), *plugins]
 
 
 def fusion_choices() -> list[tuple[Any, float]]:
@@ -162,7 +164,7 @@ class Settings:
 
 def limits_of(gate_name: str) -> list[str]:
     """What can set the threshold of a gate, of the values of `LIMITS`; nothing where it compares no score."""
-    if not any(part.strip() in THRESHOLD_GATES for part in gate_name.split("+")):
+    if not any(has_threshold(part.strip()) for part in gate_name.split("+")):
         return []
     can = {"budget": follows_budget(gate_name), "promise": "calibrated" in gate_name, "own": True, "tau": True}
     return [limit for limit in LIMITS if can[limit]]

@@ -68,12 +68,12 @@ class Oracle:
     def registered(self) -> Iterator[None]:
         """The oracles among the gates, for as long as the context lasts."""
         for name in ORACLES:
-            GATES[name] = lambda context, name=name: _OracleGate(self, name, context)  # type: ignore[misc]
+            GATES.builtin[name] = lambda context, name=name: _OracleGate(self, name, context)  # type: ignore[misc]
         try:
             yield
         finally:
             for name in ORACLES:
-                del GATES[name]
+                del GATES.builtin[name]
 
     def changes_ids(self, block: DraftBlock, context: GateContext) -> bool:
         """Whether the verifier would put another token into the block."""

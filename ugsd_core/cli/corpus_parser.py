@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ugsd_core.cli.plugin_names import WithPlugins
+
 __all__ = ["FORMAT_NAMES", "add_corpus", "add_corpus_options"]
 
 FORMAT_NAMES = ("mer2024", "secap", "manifest")
@@ -27,5 +29,9 @@ def add_corpus(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def add_corpus_options(parser: argparse._ActionsContainer) -> None:
     """Which corpus: the same words for every command that reads one."""
     parser.add_argument("corpus", metavar="CORPUS", help="the folder of a corpus, or its table")
-    parser.add_argument("--format", choices=FORMAT_NAMES, help="how it is laid out (recognised by default)")
+    parser.add_argument(
+        "--format",
+        metavar="NAME",
+        help=WithPlugins("corpus", f"how it is laid out: {', '.join(FORMAT_NAMES)} (recognised by default)"),
+    )
     parser.add_argument("--audio", metavar="DIR", help="folder of the recordings, where they are not in CORPUS")

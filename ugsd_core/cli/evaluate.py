@@ -173,8 +173,13 @@ _RATIOS = {"transmission_rate": "rho", "useful_escalation_rate": "useful"}
 def _table(figures: dict[str, Any]) -> list[str]:
     """Systems by metrics and ratios, as text."""
     systems: dict[str, Any] = figures["systems"]
+    from ugsd_core.metrics import METRICS
+
+    others = [name for entry in systems.values() for name in entry["metrics"] if name not in METRICS.builtin]
     metrics = [
-        name for name in _METRICS if any(_value(entry["metrics"], name) is not None for entry in systems.values())
+        name
+        for name in dict.fromkeys((*_METRICS, *others))
+        if any(_value(entry["metrics"], name) is not None for entry in systems.values())
     ]
     rows = [["system", "n", *metrics, *_RATIOS.values()]]
     for name, entry in systems.items():

@@ -6,8 +6,8 @@ import argparse
 import shutil
 from pathlib import Path
 
-import ugsd_core
 from ugsd_core.errors import OptionError
+from ugsd_core.places import assets_folder
 
 __all__ = ["run"]
 
@@ -19,12 +19,11 @@ def run(args: argparse.Namespace) -> int:
     """Copy, and say what is there now.
 
     Raises:
-        OptionError: If the folder exists, or the clips were not installed with the code.
+        OptionError: If the folder exists, or can't be written.
+        InstallationError: If the clips were not installed with the code.
     """
-    source = Path(ugsd_core.__file__).resolve().parents[1] / "assets" / "examples"
+    source = assets_folder() / "examples"
     folder = Path(args.folder)
-    if not (source / "manifest.csv").is_file():
-        raise OptionError("the example clips were not installed with the code; install from a full checkout")
     if folder.exists():
         raise OptionError(f"{folder} is there already; name a folder that is not")
     try:

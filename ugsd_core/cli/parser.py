@@ -10,6 +10,8 @@ from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
+from ugsd_core.cli.plugin_names import WithPlugins
+from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
 
@@ -70,6 +72,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_report(commands)
     add_annotations(commands)
     add_doctor(commands)
+    add_plugins(commands)
     commands.add_parser("demo", help="start the page (it has options of its own: ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser
@@ -111,7 +114,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         "--preset", default="default", metavar="NAME", help=f"whole settings: {', '.join(PRESET_NAMES)}"
     )
     decoding.add_argument(
-        "--gate", metavar="NAME", help=f"when a block is sent; several with + : {', '.join(GATE_NAMES)}"
+        "--gate",
+        metavar="NAME",
+        help=WithPlugins("gate", f"when a block is sent; several with + : {', '.join(GATE_NAMES)}"),
     )
     decoding.add_argument("--tau", type=float, metavar="X", help="threshold of the gate's score")
     decoding.add_argument(
@@ -131,7 +136,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     decoding.add_argument("--mc-dropout-samples", type=int, metavar="N", help="0 (off) or 2 to 64")
     decoding.add_argument(
-        "--acceptance", metavar="NAME", help=f"how the verifier judges a token: {', '.join(ACCEPTANCE_NAMES)}"
+        "--acceptance",
+        metavar="NAME",
+        help=WithPlugins("acceptance", f"how the verifier judges a token: {', '.join(ACCEPTANCE_NAMES)}"),
     )
     decoding.add_argument("--rank", type=int, metavar="R", help="rank: a token passes within the verifier's R best")
     decoding.add_argument(

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from ugsd_core.cli.output import progress
-from ugsd_core.errors import OptionError
+from ugsd_core.errors import OptionError, PluginError
 
 if TYPE_CHECKING:
     from ugsd_core.metrics.score import CaptionPair, MetricScore
@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
                 "pairs": args.against or args.pairs,
                 "system": args.against_system,
                 "n": len(one.pairs),
-                "metrics": comparison(ours_shared, theirs_shared, shared),
+                "metrics": comparison(
+                    {name: score for name, score in ours_shared.items() if name in theirs_shared}, theirs_shared, shared
+                ),
             }
     _write(whole, out, args)
     return 0
@@ -97,7 +99,7 @@ def _names(args: argparse.Namespace) -> tuple[str, ...]:
     if not names:
         raise OptionError(f"--metrics names none; choose of all, {', '.join(every)}")
     for name in names:
-        if name not in METRICS or args.language not in METRICS[name].languages:
+        if name not in METRICS.names() or args.language not in METRICS.find(name).languages:
             known = [metric.name for metric in METRICS.values() if args.language in metric.languages]
             raise OptionError(f"there is no metric {name!r} for {args.language}; choose of all, {', '.join(known)}")
         if missing := METRICS[name].missing:
@@ -113,7 +115,12 @@ def _scores(pairs: Sequence[CaptionPair], language: str, names: Sequence[str], o
     began = monotonic()
     for number, name in enumerate(names, 1):
         with progress(f"{of}{name}, {number} of {len(names)} metrics, {monotonic() - began:.0f} s so far"):
-            found |= score_pairs(pairs, language, [name])
+            try:
+                found |= score_pairs(pairs, language, [name])
+            except PluginError as error:
+                if len(names) == 1:
+                    raise
+                _warn(f"not scored: {error}")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ugsd_core.cli.plugin_names import WithPlugins
+
 __all__ = ["add_score"]
 
 
@@ -22,7 +24,10 @@ def add_score(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     parser.add_argument("--language", choices=("en", "zh"), required=True, help="of captions and references")
     parser.add_argument(
-        "--metrics", default="all", metavar="A,B", help="only these, by name; all,embedding_cosine adds one (all)"
+        "--metrics",
+        default="all",
+        metavar="A,B",
+        help=WithPlugins("metric", "only these, by name; all,embedding_cosine adds one (all)"),
     )
     parser.add_argument("--system", metavar="NAME", help="whose captions, where the file holds several systems")
 

@@ -75,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
 def _check_quality(name: str | None, language: str) -> None:
     from ugsd_core.metrics import METRICS
 
-    if name and (name not in METRICS or METRICS[name].better != "higher" or language not in METRICS[name].languages):
+    if name and (
+        name not in METRICS.names() or METRICS.find(name).better != "higher" or language not in METRICS[name].languages
+    ):
         fit = [key for key, metric in METRICS.items() if metric.better == "higher" and language in metric.languages]
         raise OptionError(f"--quality {name} is no measure of captions in {language!r}; choose one of {', '.join(fit)}")
 

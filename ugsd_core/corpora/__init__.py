@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ugsd_core.corpora.clip import Corpus, CorpusClip, Problem, ProblemKind
 from ugsd_core.corpora.readiness import Finding, Preflight, main_language, preflight
-from ugsd_core.corpora.reading import FORMATS, read_corpus
+from ugsd_core.corpora.reading import FORMATS, CorpusFormat, read_corpus
 from ugsd_core.corpora.unpacking import UnpackLimits, unpack
 
 __all__ = [
     "FORMATS",
     "Corpus",
     "CorpusClip",
+    "CorpusFormat",
     "Finding",
     "Preflight",
     "Problem",

@@ -11,7 +11,7 @@ from ugsd_core.evaluation.timings import RESOURCE_DEFINITIONS
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 from ugsd_core.metrics import METRICS
 
-__all__ = ["EMOTION", "N_GRAMS", "QUALITY", "RESOURCES", "TIME", "Column", "closure", "number", "spread"]
+__all__ = ["EMOTION", "N_GRAMS", "QUALITY", "RESOURCES", "TIME", "Column", "closure", "number", "own_column", "spread"]
 
 Cell = Callable[[ScoredRun, str], str]
 #: Where there is no figure: it is undefined, or nothing was measured. Never 0.
@@ -86,6 +86,16 @@ def _metric(key: str, title: str, *names: str) -> Column:
     told = [f"{METRICS[name].definition} {METRICS[name].unit}." for name in names]
     named = [f"{text} ({name})" for text, name in zip(told, names, strict=True)]
     return Column(key, title, " Or: ".join(named), cell, names)
+
+
+def own_column(name: str, unit: str) -> Column:
+    """The column of a plug-in's metric."""
+
+    def cell(run: ScoredRun, system: str) -> str:
+        return spread(run.metrics["systems"][system]["metrics"].get(name), DIGITS.get(unit, 2))
+
+    told = METRICS[name].definition if name in METRICS else "Of a plug-in that is not installed here."
+    return Column(name, name, f"{told} {unit}. ({name})", cell, (name,))
 
 
 def _ratio(name: str, title: str, *, pooled: bool = False) -> Column:

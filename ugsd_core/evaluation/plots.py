@@ -50,7 +50,7 @@ def axis_ends(values: Sequence[float], within: tuple[float, float] = (-math.inf,
 
 def scale_ends(metric: str) -> tuple[float, float]:
     """Ends of a metric's scale, as its unit says them."""
-    low, dash, high = METRICS[metric].unit.partition("–")
+    low, dash, high = (METRICS[metric].unit if metric in METRICS else "").partition("–")
     return (float(low), float(high)) if dash else (0.0, math.inf)
 
 

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ugsd_core.evaluation.columns import EMOTION, N_GRAMS, QUALITY, RESOURCES, TIME, Column, number, spread
+from ugsd_core.evaluation.columns import (
+    EMOTION,
+    N_GRAMS,
+    QUALITY,
+    RESOURCES,
+    TIME,
+    Column,
+    number,
+    own_column,
+    spread,
+)
 from ugsd_core.evaluation.document import Document, Section, Table
 from ugsd_core.evaluation.paper import paper
 from ugsd_core.evaluation.plots import run_pictures
@@ -70,6 +80,7 @@ def build_report(runs: Sequence[ScoredRun], title: str = "") -> Document:
         _section(runs, "time", "Time", "Time, in the paper's columns", TIME),
         _section(runs, "resources", "Resources", "Resources, in the paper's columns", RESOURCES),
         _section(runs, "ngrams", "n-grams", "n-grams by the usual conventions", N_GRAMS),
+        *_own_metrics(runs),
         _comparisons(runs),
         _claims(runs),
         _failures(runs),
@@ -99,6 +110,18 @@ def _section(runs: Sequence[ScoredRun], name: str, title: str, caption: str, col
     return Section(title, (why.get(name, "No system has a figure."),))
 
 
+def _own_columns(runs: Sequence[ScoredRun]) -> list[Column]:
+    """Columns of what plug-ins measured; the plug-ins need not be installed any more."""
+    entries = [entry for run in runs for entry in run.metrics["systems"].values()]
+    units = {name: figures["unit"] for entry in entries for name, figures in entry["metrics"].items()}
+    return [own_column(name, unit) for name, unit in units.items() if name not in METRICS.builtin]
+
+
+def _own_metrics(runs: Sequence[ScoredRun]) -> list[Section]:
+    columns = _own_columns(runs)
+    return [_section(runs, "own", "Metrics of plug-ins", "Metrics of plug-ins", columns)] if columns else []
+
+
 def _table(runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[Column]) -> Table:
     """One row a run and system; columns in which no row has a figure are left out and named."""
     rows = [
@@ -121,7 +144,7 @@ def _table(runs: Sequence[ScoredRun], name: str, title: str, columns: Sequence[C
     if empty:
         ends.append(f"No figure in any row: {'; '.join(empty)}.")
     cut = tuple(tuple(row[place] for place in kept) for row in rows)
-    interval = "In brackets: 95 % interval." if name in ("quality", "emotion", "ngrams") else ""
+    interval = "In brackets: 95 % interval." if name in ("quality", "emotion", "ngrams", "own") else ""
     told = tuple(filter(None, [interval, *DIFFERENCES.get(name, ()), *ends]))
     return Table(name, title, tuple(head[place] for place in kept), cut, texts, told)
 
@@ -340,7 +363,7 @@ def _failures(runs: Sequence[ScoredRun]) -> Section | None:
 
 def _definitions(runs: Sequence[ScoredRun]) -> Section:
     """Every column, and what another needs to get the same number."""
-    columns = [*QUALITY, *EMOTION, *TIME, *RESOURCES, *N_GRAMS]
+    columns = [*QUALITY, *EMOTION, *TIME, *RESOURCES, *N_GRAMS, *_own_columns(runs)]
     shown = [
         (column.title, column.definition)
         for column in columns
@@ -351,5 +374,7 @@ def _definitions(runs: Sequence[ScoredRun]) -> Section:
         for entry in run.metrics["systems"].values():
             for name, figures in entry["metrics"].items():
                 signatures.setdefault(name, {})[figures["signature"]] = None
-    said = [(f"signature of {name}", " — ".join(signatures[name])) for name in METRICS if name in signatures]
+    ordered = [name for name in METRICS.builtin if name in signatures]
+    ordered += [name for name in signatures if name not in METRICS.builtin]
+    said = [(f"signature of {name}", " — ".join(signatures[name])) for name in ordered]
     return Section("Definitions", lines=(("n", "Clips that a system captioned."), OUTSIDE, *shown, *said))

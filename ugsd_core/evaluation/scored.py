@@ -84,7 +84,8 @@ def _fresh(folder: Path, metrics: dict[str, Any], draws: int | None) -> bool:
     if metrics.get("missing_metrics"):
         from ugsd_core.metrics import METRICS
 
-        if any(METRICS[name].missing is None for name in metrics["missing_metrics"] if name in METRICS):
+        # A plug-in's metric that failed would fail again, and no report should wait for that.
+        if any(METRICS[name].missing is None for name in metrics["missing_metrics"] if name in METRICS.builtin):
             return False
     lines = read_lines(folder / CLIPS_FILE)
     return bool(metrics.get("captions_sha256") == captions_sha256(lines))

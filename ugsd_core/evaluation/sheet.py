@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.bootstrap import draw_weights, make_strata
+from ugsd_core.errors import PluginError
 from ugsd_core.evaluation.records import ClipLine
 from ugsd_core.figures import RATIO_DEFINITIONS, ratio
 from ugsd_core.metrics import METRICS, CaptionPair, MetricScore, metric_names, score_pairs
@@ -111,7 +112,15 @@ class Sheet:
             line = self.table[system][row]
             assert line.hypothesis is not None
             pairs.append(CaptionPair(line.id, line.hypothesis, line.references, line.label))
-        self.scores[system] = score_pairs(pairs, self.language, self.names) if pairs else {}
+        self.scores[system] = {}
+        for name in self.names if pairs else ():
+            try:
+                self.scores[system] |= score_pairs(pairs, self.language, [name])
+            except PluginError as error:  # no reason to lose the others
+                self.missing[name] = str(error)
+                self.names = tuple(other for other in self.names if other != name)
+                for scores in self.scores.values():
+                    scores.pop(name, None)
 
 
 def _reference_note(lines: Sequence[ClipLine]) -> str:

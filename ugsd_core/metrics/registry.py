@@ -1,24 +1,32 @@
 """All metrics by name, with what a person should know of each beside its number.
 
-A metric's module is imported when it is first used, so that names and definitions cost nothing.
+A metric's module is imported when it is first used, so that names and definitions cost nothing. A package installed
+beside this one can bring more (`ugsd_core.plugins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 from ugsd_core.errors import OptionError
 from ugsd_core.metrics.score import CaptionPair, MetricScore
 from ugsd_core.parts import install_line
+from ugsd_core.plugins import Declared, Registry
 
-__all__ = ["METRICS", "Metric", "metric_names", "score_pairs", "unavailable"]
+__all__ = ["METRICS", "UNITS", "Metric", "Scorer", "metric_names", "score_pairs", "unavailable"]
 
 Language = Literal["en", "zh"]
 BOTH: tuple[Language, ...] = ("en", "zh")
+#: Pairs and language to a score.
+Scorer = Callable[[Sequence[CaptionPair], str], MetricScore]
+#: What a value can be in; tables know how many digits each gets.
+UNITS = ("0–100", "0–10", "0–1", "ratio", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,11 @@ class Metric:
         unit: ``"0–100"``, ``"0–10"``, ``"0–1"``, ``"ratio"`` or ``"tokens"`` (words; of Chinese, characters).
         better: ``"higher"``, or ``"none"`` for a figure that describes and does not judge.
         definition: One plain sentence, for a person who meets the number.
-        source: Module and function that score, ``module:function``.
+        source: What scores: ``module:function`` of `ugsd_core.metrics`, or, of a plug-in, the function itself.
         packages: Import names of what it needs beyond a plain install of the engine.
         extra: The optional part of the project that brings them; empty if none is needed.
         needs: What there has to be for a value.
+        plugin: Where it was declared, if it is not built in.
     """
 
     name: str
@@ -41,10 +50,11 @@ class Metric:
     unit: str
     better: Literal["higher", "none"]
     definition: str
-    source: str
+    source: str | Scorer
     packages: tuple[str, ...] = ()
     extra: str = ""
     needs: str = "clips with a reference"
+    plugin: Declared | None = None
 
     @property
     def optional(self) -> bool:
@@ -57,6 +67,8 @@ class Metric:
         lacking = [package for package in self.packages if find_spec(package) is None]
         if not lacking:
             return None
+        if self.plugin is not None:
+            return f"{self.name} of {self.plugin.distribution} needs {' and '.join(lacking)}: pip install them"
         return f"{self.name} needs {' and '.join(lacking)}: {install_line(self.extra or 'evaluation')}"
 
     def score(self, pairs: Sequence[CaptionPair], language: str) -> MetricScore:
@@ -64,16 +76,53 @@ class Metric:
 
         Raises:
             OptionError: If it can't read the language, or something has to be installed first.
+            PluginError: If it is a plug-in's and fails.
         """
         if language not in self.languages:
             raise OptionError(f"{self.name} reads {' and '.join(self.languages)}, not {language!r}")
         if self.missing:
             raise OptionError(self.missing)
+        if self.plugin is not None:
+            assert callable(self.source)
+            return _checked(self.plugin, self.plugin.call(self.source, pairs, language), len(pairs))
+        assert isinstance(self.source, str)
         module, function = self.source.split(":")
-        scorer: Callable[[Sequence[CaptionPair], str], MetricScore] = getattr(
-            import_module(f"ugsd_core.metrics.{module}"), function
-        )
+        scorer: Scorer = getattr(import_module(f"ugsd_core.metrics.{module}"), function)
         return scorer(pairs, language)
+
+
+def _checked(entry: Declared, found: Any, clips: int) -> MetricScore:
+    """A plug-in's score, if it can be resampled and shown.
+
+    Raises:
+        PluginError: If it can't.
+    """
+    if not isinstance(found, MetricScore):
+        raise entry.error(f"it gave a {type(found).__name__}, not a MetricScore")
+    if found.name != entry.name:
+        raise entry.error(f"its score calls itself {found.name!r}")
+    if len(found.per_clip) != clips or np.shape(found.statistics)[:1] != (clips,):
+        raise entry.error(f"it gave values of {len(found.per_clip)} clips for {clips}; None stands for no value")
+    return found
+
+
+def _adapt(entry: Declared, target: object) -> Metric:
+    """What an entry point names, if it is a metric that tables can show.
+
+    Raises:
+        PluginError: If it is not.
+    """
+    if not isinstance(target, Metric) or not callable(target.source):
+        raise entry.error(f"{entry.target} is no ugsd_core.metrics.Metric whose source is a function")
+    if target.name != entry.name:
+        raise entry.error(f"it is declared as {entry.name!r} and calls itself {target.name!r}")
+    if not target.languages or not set(target.languages) <= set(BOTH):
+        raise entry.error(f"its languages are {target.languages!r}, not some of {', '.join(BOTH)}")
+    if target.unit not in UNITS or target.better not in ("higher", "none"):
+        raise entry.error(f"its unit is one of {', '.join(UNITS)} and 'better' is 'higher' or 'none'")
+    if not target.definition.strip():
+        raise entry.error("it has no definition; one plain sentence is shown wherever its value is")
+    return replace(target, plugin=entry)
 
 
 _ALL = (
@@ -242,8 +291,8 @@ _ALL = (
     ),
 )
 
-#: Name to metric, in the order of tables.
-METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+#: Name to metric, in the order of tables; those of plug-ins last.
+METRICS: Registry[Metric] = Registry("metric", {metric.name: metric for metric in _ALL}, _adapt)
 
 
 def metric_names(language: str, *, optional: bool = False) -> tuple[str, ...]:
@@ -256,14 +305,14 @@ def metric_names(language: str, *, optional: bool = False) -> tuple[str, ...]:
         raise OptionError(f"captions are scored in 'en' and 'zh', not in {language!r}")
     return tuple(
         metric.name
-        for metric in _ALL
+        for metric in METRICS.values()
         if language in metric.languages and (not metric.optional or (optional and metric.missing is None))
     )
 
 
 def unavailable(language: str) -> dict[str, str]:
     """Metrics that can't be had here, with one sentence each that says what to install."""
-    return {m.name: m.missing for m in _ALL if language in m.languages and m.missing is not None}
+    return {m.name: m.missing for m in METRICS.values() if language in m.languages and m.missing is not None}
 
 
 def score_pairs(
@@ -273,9 +322,8 @@ def score_pairs(
 
     Raises:
         OptionError: For a name that is no metric or does not read the language, or if something has to be installed.
+        PluginError: For a plug-in's metric that can't be used or fails.
     """
     chosen = metric_names(language) if names is None else tuple(dict.fromkeys(names))
-    unknown = [name for name in chosen if name not in METRICS]
-    if unknown:
-        raise OptionError(f"there is no metric {unknown[0]!r}; choose of {', '.join(metric_names(language))}")
-    return {name: METRICS[name].score(pairs, language) for name in chosen}
+    metrics = {name: METRICS.find(name) for name in chosen}  # a mistyped name is told before anything is scored
+    return {name: metric.score(pairs, language) for name, metric in metrics.items()}
