@@ -1,12 +1,13 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench lint clean
+.PHONY: help demo test caption train bench lint docs clean docs-run notices
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 TRAIN_STAMP := .venv/.installed-train
+DOCS_STAMP := .venv/.installed-docs
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -33,8 +34,20 @@ lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff format --quiet --check .
 	@$(VENV)/mypy
 
+docs: $(DOCS_STAMP)  ## Build the documentation, warnings as errors, into build/docs
+	@rm -rf build/docs docs/reference/modules
+	@$(VENV)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation is build/docs/index.html"
+
+# For CI and maintainers: every command of the documentation is run, and the list of third parties is written anew.
+docs-run: $(DEV_STAMP)
+	@$(VENV)/python -m tools.documentation $(ARGS)
+
+notices: $(DOCS_STAMP)
+	@$(VENV)/python -m tools.notices
+
 clean:  ## Remove caches, run folders and the environment
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist runs *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist runs docs/reference/modules *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -53,4 +66,9 @@ $(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 $(TRAIN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing into .venv, with what training needs (a few minutes the first time) …"
 	@$(PIP) -e '.[train]'
+	@touch $@ $(RUN_STAMP)
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing into .venv, with what the documentation needs (a few minutes the first time) …"
+	@$(PIP) -e '.[dev,docs]'
 	@touch $@ $(RUN_STAMP)
