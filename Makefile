@@ -5,6 +5,8 @@
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN_STAMP := .venv/.installed
+# Tests run side by side in so many processes.
+WORKERS ?= 2
 DEV_STAMP := .venv/.installed-dev
 TRAIN_STAMP := .venv/.installed-train
 DOCS_STAMP := .venv/.installed-docs
@@ -17,7 +19,7 @@ demo: $(RUN_STAMP)  ## Set up, start the page and print its address (ARGS="--por
 
 test: lint  ## Lint, types and all tests; the last line is pytest's
 	@tools/ensure_chromium.sh
-	@$(VENV)/python -m pytest $(ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 caption: $(RUN_STAMP)  ## Caption a recording: make caption CLIP=speech.wav (ARGS="--mode edge")
 	@test -n "$(CLIP)" || { echo "say which recording: make caption CLIP=path/to/speech.wav" >&2; exit 2; }

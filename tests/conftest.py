@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,10 @@ from tests import tiny
 
 if TYPE_CHECKING:
     from ugsd_core.models.speech_model import SpeechModel
+
+
+# For the programs that tests start, before any of them loads torch; `one_thread` is the same for this one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,13 @@ class RunCards:
         self.pack.click(self.packed, self.locale, [self.said, self.downloads["zip"]], trigger_mode="once", **heavy)
         quick = QUIET | {"queue": False}
         self.goes.change(None, None, None, js=show_tab("inspect"), **QUIET)
-        self.table.ask(self.asked, None, self.table, **quick)
-        self.views.seen(self.viewed, self.locale, self._plot_parts, **heavy)
+        # Gradio drops what is asked while an answer is awaited, unless told otherwise.
+        every = {"trigger_mode": "multiple"}
+        self.table.ask(self.asked, None, self.table, **every, **quick)
+        self.views.seen(self.viewed, self.locale, self._plot_parts, **every, **heavy)
         # In the queue, which alone tells the browser that a state changed.
         acted = [self.player, self.table, self.row_said, self.goes]
-        self.table.act(self.acted, [self.locale, self.goes], acted, **QUIET, concurrency_limit=16)
+        self.table.act(self.acted, [self.locale, self.goes], acted, **every, **QUIET, concurrency_limit=16)
         gr.on(
             [self.metric.input, self.system.input], self.replotted,
             [self.metric, self.system, self.locale], self._plot_parts,

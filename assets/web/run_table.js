@@ -209,8 +209,8 @@ const step = (css, to) => {
   return button;
 };
 const first = step("first", () => 0);
-const back = step("back", () => value.page - 1);
-const on = step("on", () => value.page + 1);
+const back = step("back", () => query.page - 1);
+const on = step("on", () => query.page + 1);
 const last = step("last", () => value.pages - 1);
 const place = make("label", "rows-place");
 const before = make("span"), box = make("input"), after = make("span");
@@ -270,7 +270,7 @@ function take() {
   if (next.asked && next.asked < asked) return; // an answer to what was asked before the last question
   const jump = element.dataset.waits === "jump" && next.asked === asked;
   value = next;
-  query = next.query ?? {};
+  query = { ...next.query, page: next.page };
   element.classList.remove("waiting");
   draw();
   if (jump) element.scrollIntoView({ block: "start" });

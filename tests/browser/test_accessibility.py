@@ -12,6 +12,17 @@ from tests.browser.test_languages import CHINESE, open_all, spoken
 from ui.language import Locale, say
 
 LAPTOP = {"width": 1360, "height": 900}
+ENGLISH = {"locale": "en-GB"}
+#: Each pair of a scheme, a language and a width comes up; all eight combinations would find nothing more.
+LOOKS = pytest.mark.parametrize(
+    ("scheme", "language", "viewport"),
+    [
+        pytest.param("light", ENGLISH, LAPTOP, id="light-English-laptop"),
+        pytest.param("light", CHINESE, PHONE, id="light-Chinese-phone"),
+        pytest.param("dark", ENGLISH, PHONE, id="dark-English-phone"),
+        pytest.param("dark", CHINESE, LAPTOP, id="dark-Chinese-laptop"),
+    ],
+)
 
 
 def found(page: Visit) -> list[str]:
@@ -30,9 +41,7 @@ def found(page: Visit) -> list[str]:
 # ── axe ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])
-@pytest.mark.parametrize("language", [{"locale": "en-GB"}, CHINESE], ids=["English", "Chinese"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LOOKS
 def test_axe_finds_nothing_serious(
     visit: Open, fake_page: str, scheme: str, language: dict[str, Any], viewport: dict[str, int]
 ) -> None:
@@ -49,8 +58,7 @@ def test_axe_finds_nothing_serious(
     assert found(page) == []
 
 
-@pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])
-@pytest.mark.parametrize(("scheme", "language"), [("light", CHINESE), ("dark", {"locale": "en-GB"})])
+@LOOKS
 def test_nor_in_the_other_tabs(
     visit: Open, fake_page: str, scheme: str, language: dict[str, Any], viewport: dict[str, int]
 ) -> None:

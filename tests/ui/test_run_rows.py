@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -98,17 +97,13 @@ def test_the_table_is_one_page_as_json(folders: RunFolders) -> None:
     assert [row["queued"] for row in value["rows"] if (row["id"], row["system"]) == run.lines[0].key] in ([True], [])
 
 
-def test_thirty_thousand_rows_are_paged_without_sending_them(tmp_path: Path) -> None:
-    make_run(tmp_path / "large", 10_000, traces=False, scored=False)
+def test_thousands_of_rows_are_paged_without_sending_them(tmp_path: Path) -> None:
+    make_run(tmp_path / "large", 1_000, traces=False, scored=False)
     folders = RunFolders(tmp_path)
     run = folders.open("large")
     assert folders.open("large") is run, "it is read once"
-    value = table_value(run, Query(sort="total_s", page=300))
-    assert len(value) < 80_000 and json.loads(value)["total"] == 30_000
-    before = time.perf_counter()
-    for page in range(100):
-        table_value(run, Query(sort="total_s", page=page))
-    print(f"{10 * (time.perf_counter() - before):.1f} ms a page")
+    value = table_value(run, Query(sort="total_s", page=30))
+    assert len(value) < 80_000 and json.loads(value)["total"] == 3_000
 
 
 # ── Runs by name ──────────────────────────────────────────────────────────────────────────────────────────────────
