@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench lint docs clean docs-run notices
+.PHONY: help demo test caption train bench space lint docs clean smoke docs-run notices
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -31,6 +31,10 @@ train: $(TRAIN_STAMP)  ## Train the embedded pair (ARGS as `ugsd train --help` s
 bench: $(DEV_STAMP)  ## Overhead of the decoding loop and latency of a caption
 	@$(VENV)/python -m tools.bench $(ARGS)
 
+space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT=DIR (VARIANT=gpu)
+	@test -n "$(OUT)" || { echo "say where: make space OUT=path/to/folder" >&2; exit 2; }
+	@$(VENV)/python -m space_config.build "$(OUT)" --variant "$(or $(VARIANT),cpu)" --torch-index "$(TORCH_INDEX)"
+
 lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff check --quiet .
 	@$(VENV)/ruff format --quiet --check .
@@ -41,7 +45,11 @@ docs: $(DOCS_STAMP)  ## Build the documentation, warnings as errors, into build/
 	@$(VENV)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 	@echo "The documentation is build/docs/index.html"
 
-# For CI and maintainers: every command of the documentation is run, and the list of third parties is written anew.
+# For CI and maintainers, not in the list: sdist and wheel in dist/, installed in a clean environment and used without
+# network; every command of the documentation run; the list of third parties written anew.
+smoke: $(RUN_STAMP)
+	@$(VENV)/python -m tools.smoke $(ARGS)
+
 docs-run: $(DEV_STAMP)
 	@$(VENV)/python -m tools.documentation $(ARGS)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ui.annotation.routes import Annotating
+    from ui.language import Locale
     from ui.runs import Engine
 
 __all__ = ["check_mcp", "find_port", "main", "serve"]
@@ -63,6 +64,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--annotators", choices=("listed", "open", "oauth"), default="listed",
         help="who annotates: people with a password, anybody by a name (local page only), Hugging Face users (listed)",
     )  # fmt: skip
+    parser.add_argument(
+        "--notice", metavar="FILE.md", type=Path, help="what visitors are told first; FILE.zh.md beside it in Chinese"
+    )
     parser.add_argument("--mcp", action="store_true", help="let agents call the page's functions over MCP")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     return parser
@@ -104,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             corpora=args.corpora,
             mcp=args.mcp,
             annotations=_annotations(args),
+            notice=args.notice,
         )
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
@@ -148,6 +153,7 @@ def serve(
     corpora: Sequence[Path] = (),
     mcp: bool = False,
     annotations: Callable[[ExitStack], Annotating] | None = None,
+    notice: Path | None = None,
 ) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
 
@@ -156,6 +162,7 @@ def serve(
         traces, runs, corpora: See `ui.page.build_page`.
         mcp: Serve the page's functions to agents.
         annotations: Opens what the tab *Annotate* works on; None is a trial that goes with the page.
+        notice: A Markdown file with what visitors are told first.
     """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -170,6 +177,7 @@ def serve(
         engine = None
         try:
             annotating = (annotations or _trial)(ending)  # before the models: a mistyped address is told at once
+            told = _told(notice)
             engine = load()
             if ended.is_set():
                 return 0
@@ -182,6 +190,7 @@ def serve(
                 runs_folder=runs,
                 corpora=corpora,
                 annotating=annotating,
+                notice=told,
             )
             page.queue(api_open=False)
             _, address, public = page.launch(
@@ -202,6 +211,15 @@ def serve(
                 close()
             ending.close()
     return 0
+
+
+def _told(notice: Path | None) -> dict[Locale, str] | None:
+    """What visitors are told, by language."""
+    if notice is None:
+        return None
+    from ui.notice import read_notice
+
+    return read_notice(notice)
 
 
 def check_mcp() -> None:

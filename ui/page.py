@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from ui.evaluation_parts import Services
 from ui.evaluation_state import EvaluationVisits
 from ui.exports import Exports
 from ui.inspect import build_inspect_tab
-from ui.language import LOCALE_NAMES, LOCALES, i18n, label, words
+from ui.language import LOCALE_NAMES, LOCALES, Locale, i18n, label, words
+from ui.notice import NOTICE_KEY, build_notice
 from ui.run_files import RunFiles
 from ui.run_folders import RunFolders, default_runs_folder
 from ui.runs import Engine, Runs
@@ -52,6 +53,7 @@ def build_page(
     runs_folder: Path | None = None,
     corpora: Sequence[Path] = (),
     annotating: Annotating | None = None,
+    notice: Mapping[Locale, str] | None = None,
 ) -> gr.Blocks:
     """The page for an engine.
 
@@ -63,6 +65,7 @@ def build_page(
         runs_folder: Where evaluations are kept; None is `ui.run_folders.default_runs_folder`.
         corpora: Folders of this machine below which visitors may choose corpora.
         annotating: What the tab *Annotate* works on; None leaves the tab out.
+        notice: What visitors are told first, as `ui.notice.read_notice` gives it.
     """
     clips = example_clips() if clips is None else clips
     shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
@@ -83,6 +86,8 @@ def build_page(
         title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S), fill_width=True
     ) as page:
         locale = _head(page)
+        if notice is not None:
+            build_notice()
         with gr.Tabs(selected="caption" if engine else "inspect") as tabs:
             with _tab("caption") as captioning:
                 pass
@@ -117,7 +122,10 @@ def build_page(
     page.example_folders = example_folder(clips)
     page.routes = [] if annotating is None else annotation_routes(annotating)
     kinds = kind_words()
-    page.words = i18n({locale: {clip.key: clip.titles[locale] for clip in clips} | kinds[locale] for locale in LOCALES})
+    told = {locale: {} if notice is None else {NOTICE_KEY: notice[locale]} for locale in LOCALES}
+    page.words = i18n(
+        {name: {clip.key: clip.titles[name] for clip in clips} | kinds[name] | told[name] for name in LOCALES}
+    )
     return page
 
 

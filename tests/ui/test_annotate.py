@@ -257,6 +257,14 @@ def test_the_cookie_is_not_for_scripts_nor_for_other_sites(client: Any) -> None:
     sent = {"name": "Ann", "password": PASSWORD}
     behind = client.post("/annotate/sign-in", json=sent, headers={"X-Forwarded-Proto": "https"})
     assert "Secure" in behind.headers["set-cookie"]
+    assert "SameSite=strict" in behind.headers["set-cookie"]
+
+
+def test_inside_the_frame_of_a_space_the_cookie_is_sent_too(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "somebody/ugsd")
+    sent = {"name": "Ann", "password": PASSWORD}
+    cookie = client.post("/annotate/sign-in", json=sent, headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"]
+    assert "SameSite=none" in cookie and "Secure" in cookie and "HttpOnly" in cookie
 
 
 def test_nothing_but_the_door_is_open_without_a_session(client: Any) -> None:

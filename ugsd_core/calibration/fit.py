@@ -19,6 +19,7 @@ from ugsd_core.calibration.outcomes import Acceptance, meaning_changes
 from ugsd_core.calibration.records import ClipRecord
 from ugsd_core.calibration.signals import SIGNALS
 from ugsd_core.errors import OptionError
+from ugsd_core.parts import install_line
 
 __all__ = [
     "MARGIN",

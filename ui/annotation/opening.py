@@ -20,7 +20,7 @@ from ui.annotation.routes import Annotating
 from ui.annotation.sign_in import WAYS, Entrance, Way
 from ui.assets import ASSETS
 
-__all__ = ["TRIAL_CAMPAIGN", "open_annotations", "open_trial"]
+__all__ = ["TRIAL_CAMPAIGN", "add_examples", "open_annotations", "open_trial"]
 
 TRIAL_CAMPAIGN = "examples"
 GUIDELINES = (
@@ -82,11 +82,12 @@ def open_trial(folder: Path, *, ending: ExitStack) -> Annotating:
     """
     store = ending.enter_context(open_store(folder / "trial.db"))
     media = Media(folder / "trial.media")
-    _fill_trial(store, media)
+    add_examples(store, media)
     return Annotating(Desk(store, media), Entrance(store, "trial"), trial=True, name=str(folder))
 
 
-def _fill_trial(store: Store, media: Media) -> None:
+def add_examples(store: Store, media: Media) -> None:
+    """Add the campaign of the example clips, with what was captioned of them when they were recorded."""
     campaign = Campaign(TRIAL_CAMPAIGN, title="Examples · 示例", guidelines=GUIDELINES, overlap=1_000, source="traces")
     found = from_traces(campaign.id, [ASSETS / "traces"])
     clip = _example_of()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,11 @@ class _Calls:
         claim = call.request.cookies.get(self._on.cookie + "-name", "")
         granted = self._entrance.enter(words["name"].strip(), words["password"], words["role"], claim)
         answer = _json({"user": {"name": granted.user.name, "role": granted.user.role}})
-        safe = {"httponly": True, "samesite": "strict", "path": "/", "secure": _is_https(call.request)}
+        secure = _is_https(call.request)
+        # A Space is shown inside a page of huggingface.co, where a strict cookie is never sent. Other sites can't act
+        # in somebody's name by it all the same: every call needs a header that they may not set.
+        framed = secure and "SPACE_ID" in os.environ
+        safe = {"httponly": True, "samesite": "none" if framed else "strict", "path": "/", "secure": secure}
         answer.set_cookie(self._on.cookie, granted.token, max_age=SESSION_S, **safe)
         if granted.claim:
             answer.set_cookie(self._on.cookie + "-name", granted.claim, max_age=CLAIM_S, **safe)
