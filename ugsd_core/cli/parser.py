@@ -6,6 +6,7 @@ import argparse
 
 from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
+from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
@@ -73,6 +74,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_annotations(commands)
     add_doctor(commands)
     add_plugins(commands)
+    add_checkpoints(commands)
     commands.add_parser("demo", help="start the page (it has options of its own: ugsd demo --help)")
     if command == "train":
         from ugsd_core.training.commands import add_parser

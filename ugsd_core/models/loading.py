@@ -201,7 +201,9 @@ def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
         if rounded is not None:
             from transformers import AutoConfig
 
-            arguments |= {"config": AutoConfig.from_pretrained(name), "state_dict": rounded}
+            config = AutoConfig.from_pretrained(name)
+            del config.quantization_config  # read here, without the package that it asks for
+            arguments |= {"config": config, "state_dict": rounded}
         source = name if rounded is None else None
         model, report = family.model_class().from_pretrained(source, output_loading_info=True, **arguments)
         missing = [key for key in report["missing_keys"] if "visual" not in key]
