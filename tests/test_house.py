@@ -106,7 +106,8 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 
 def test_make_has_at_most_ten_targets() -> None:
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    targets = [line.split(":")[0] for line in lines if "## " in line and ":" in line.split("#")[0]]
+    ours = [line for line in lines if not line.startswith("\t")]
+    targets = [line.split(":")[0] for line in ours if "## " in line and ":" in line.split("#")[0]]
     assert {"help", "demo", "test", "caption"} <= set(targets)
     assert len(targets) <= 10
 
