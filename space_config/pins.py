@@ -13,15 +13,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from space_config.errors import SpaceError
 
-__all__ = ["brought_along", "debian_packages", "direct", "installed_needs", "pins", "requirements"]
+__all__ = ["HUB_ADDS", "brought_along", "debian_packages", "direct", "installed_needs", "pins", "requirements"]
 
 Needs = Callable[[str], Iterable[str] | None]
+#: What the hub installs in the same breath, at the card's version of Gradio; pins must leave room for it.
+HUB_ADDS = ("gradio[oauth,mcp]=={gradio}", "uvicorn>=0.14.0", "websockets>=10.4", "spaces")
 #: Where a Space runs; markers are read for it wherever the folder is made.
 PLACE = {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64", "os_name": "posix"}
 
@@ -37,10 +40,11 @@ def installed_needs(name: str) -> tuple[str, ...]:
 
 
 def pins(root: Path) -> dict[str, str]:
-    """Versions of constraints.txt by canonical name."""
+    """Versions by canonical name: those of constraints.txt, but where ``[tool.ugsd.space.instead]`` names another."""
     text = (root / "constraints.txt").read_text(encoding="utf-8")
     found = re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE)
-    return {canonicalize_name(name): version for name, version in found}
+    instead = _project(root)["tool"]["ugsd"]["space"]["instead"]
+    return {canonicalize_name(name): version for name, version in found} | instead
 
 
 def direct(root: Path) -> list[Requirement]:
@@ -116,5 +120,5 @@ def _pinned(name: str, versions: dict[str, str]) -> str:
     return f"{name}=={version}"
 
 
-def _project(root: Path) -> dict[str, dict[str, dict[str, dict[str, list[str]]]]]:
+def _project(root: Path) -> dict[str, Any]:
     return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))

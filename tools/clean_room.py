@@ -114,14 +114,18 @@ class CleanRoom:
         home = str(self.home)
         return {**kept, "PATH": path, "HOME": home, "XDG_DATA_HOME": f"{home}/data", "TMPDIR": home, **more}
 
-    def install(self, *words: str) -> None:
-        """``pip install`` with the tested versions.
+    def install(self, *words: str, tested: bool = True) -> None:
+        """``pip install``.
+
+        Args:
+            words: What pip is told.
+            tested: With the versions that were tested together.
 
         Raises:
             CalledProcessError: If that fails; pip has said why.
         """
-        tested = ["-c", str(ROOT / "constraints.txt")]
-        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *tested, *words]
+        limits = ["-c", str(ROOT / "constraints.txt")] if tested else []
+        pip = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", *limits, *words]
         done = subprocess.run(pip, cwd=self.work, env=dict(os.environ), stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             print(done.stderr[-3000:], file=sys.stderr)

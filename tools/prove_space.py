@@ -2,10 +2,10 @@
 
     python -m tools.prove_space [--venv DIR] [--report FILE.json]
 
-Nothing but the folder's own requirements.txt is installed, and its entry is started in a copy of the folder, with no
-path to the checkout, as the hub's container does. Then, as a visitor would: read the notice, caption an example,
-evaluate the six example clips by four systems, sign in and judge a caption; stop the container, start it again, and
-find the answer. Needs playwright and a Chromium here, on the visitor's side.
+Nothing but the folder's own requirements.txt, and what the hub adds to it, is installed. Its entry is started in a
+folder of its own, with no path to the checkout, as the hub's container does. Then, as a visitor would: read the
+notice, caption an example, evaluate the six example clips by four systems, sign in and judge a caption; stop the
+container, start it again, and find the answer. Needs playwright and a Chromium here, on the visitor's side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from space_config.build import build_space
 from space_config.card import VARIANTS
+from space_config.pins import HUB_ADDS
 from tools.clean_room import CleanRoom, megabytes, timed
 from ugsd_core.doctor.machine import find_browser
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 NAME, PASSWORD = "ann", "a password for a proof"
 PORT = 7861
-START_S, WAIT_MS = 180, 120_000
+START_S, WAIT_MS = 300, 180_000
 
 
 @contextmanager
@@ -73,6 +75,13 @@ def _answers(address: str) -> bool:
         return False
 
 
+def _as_the_hub(folder: Path) -> list[str]:
+    """What the hub installs beside the requirements."""
+    found = re.search(r'^sdk_version: "?([\d.]+)', (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    return [line.format(gradio=found[1]) for line in HUB_ADDS]
+
+
 def text_of(page: Page, selector: str) -> str:
     """What is read there."""
     return page.locator(selector).first.inner_text()
@@ -89,8 +98,8 @@ def caption(page: Page, found: dict[str, Any]) -> None:
         "}).observe(document.querySelector('#strip'), {subtree: true, childList: true}); }"
     )
     page.locator("#run").click()
-    page.wait_for_function("document.querySelector('#run').disabled", timeout=WAIT_MS)
-    page.wait_for_function("!document.querySelector('#run').disabled", timeout=WAIT_MS)
+    done = "!document.querySelector('#run').disabled && document.querySelector('#caption-text textarea').value"
+    page.wait_for_function(done, timeout=WAIT_MS)
     found["caption"] = page.locator("#caption-text textarea").input_value()
     found["tokens"] = page.locator("#strip .strip .tok").count()
     found["steps_seen"] = page.evaluate("window.counts.filter((n) => n > 0).length")
@@ -208,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         room = CleanRoom(Path(name), (args.venv or Path(name) / "venv").absolute())
         if room.fresh:
             with timed("installing requirements.txt", seconds):
-                room.install("-r", str(folder / "requirements.txt"))
+                room.install("-r", str(folder / "requirements.txt"), *_as_the_hub(folder), tested=False)
         else:  # a folder that is alone: whatever was installed of ours goes
             uninstall = [room.python, "-m", "pip", "uninstall", "--quiet", "--yes", "ugsd-studio"]
             subprocess.run(uninstall, check=True, env=dict(os.environ))

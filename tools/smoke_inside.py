@@ -28,7 +28,7 @@ PAIRS = [
     },
     {"id": "2", "hypothesis": "A cheerful voice.", "references": ["The voice is cheerful."], "label": "happiness"},
 ]
-START_S = 120
+START_S = 300
 
 
 def say(text: str) -> None:

@@ -6,12 +6,13 @@ installed wheel has the same files as the package ``ugsd_assets``. Whatever look
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from ugsd_core.errors import InstallationError
 
-__all__ = ["assets_folder", "beside_the_code", "tested_versions"]
+__all__ = ["assets_folder", "beside_the_code", "tested_versions", "user_data_folder"]
 
 #: The folder's name in a wheel, and in a checkout.
 FOLDERS = ("ugsd_assets", "assets")
@@ -41,6 +42,11 @@ def assets_folder(beside: Path | None = None) -> Path:
         f"the files that belong to the program are not beside its code ({beside}); install it again: "
         "pip install --force-reinstall --no-deps ugsd-studio"
     )
+
+
+def user_data_folder() -> Path:
+    """Where a person's runs, traces and annotations are kept: ``$XDG_DATA_HOME/ugsd``, or ``~/.local/share/ugsd``."""
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "ugsd"
 
 
 def tested_versions(beside: Path | None = None) -> dict[str, str]:

@@ -32,7 +32,7 @@ def requirements_of(part: str, declared: Iterable[str] | None = None) -> list[st
         declared: Lines of ``Requires-Dist``; None reads those of the installed program.
 
     Raises:
-        InstallationError: If the program was not installed by pip, so that there is no metadata.
+        InstallationError: If the program was not installed by pip, so that there is no metadata, or long ago.
     """
     if declared is None:
         try:
@@ -42,7 +42,10 @@ def requirements_of(part: str, declared: Iterable[str] | None = None) -> list[st
                 f"what {part} needs is known once the program is installed: pip install --no-deps {PROGRAM} (in a "
                 "checkout: pip install --no-deps .)"
             ) from error
-    return sorted(set(_needs(part, list(declared))))
+    found = sorted(set(_needs(part, list(declared))))
+    if not found:  # an editable install keeps the metadata of the day it was made
+        raise InstallationError(f"the installed program does not know the part {part}; install it again")
+    return found
 
 
 def _needs(part: str, declared: list[str]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ugsd_core.errors import TraceError
 from ugsd_core.messages import CaptionFinished, CaptionStarted, Event, event_to_dict
+from ugsd_core.places import user_data_folder
 from ugsd_core.records import TokenRecord
 from ugsd_core.traces import read_trace, write_trace
 
@@ -38,7 +39,7 @@ COLUMNS: tuple[str, ...] = (
 
 def default_trace_folder() -> Path:
     """``$XDG_DATA_HOME/ugsd/traces``, or ``~/.local/share/ugsd/traces``."""
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "ugsd" / "traces"
+    return user_data_folder() / "traces"
 
 
 def trace_name(events: Iterable[Event]) -> str:

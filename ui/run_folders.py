@@ -7,7 +7,6 @@ memory for as long as its ``clips.jsonl`` does not change: a run of ten thousand
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import threading
 from collections import OrderedDict
@@ -18,6 +17,7 @@ from typing import Any
 
 from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, TIMINGS_FILE, ClipLine, read_lines
+from ugsd_core.places import user_data_folder
 from ui.open_run import OpenRun, corpus_name, read_figures, system_names
 
 __all__ = ["RunEntry", "RunFolders", "default_runs_folder"]
@@ -28,7 +28,7 @@ OPENED = 4
 
 def default_runs_folder() -> Path:
     """``$XDG_DATA_HOME/ugsd/runs``, or ``~/.local/share/ugsd/runs``."""
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "ugsd" / "runs"
+    return user_data_folder() / "runs"
 
 
 @dataclass(frozen=True, slots=True)

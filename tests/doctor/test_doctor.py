@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,6 +156,28 @@ def test_the_table_marks_rows_and_ends_with_what_it_comes_to() -> None:
     assert lines[3].strip() == "→ pip install it"
     assert lines[-1].startswith("1 thing is missing") and "1 row marked ·" in lines[-1]
     assert table(rows[:1]).splitlines()[-1] == "Everything needed is there."
+
+
+BARE = """
+import sys
+for name in ("numpy", "torch", "transformers", "gradio", "soundfile", "av", "sqlalchemy", "websockets", "msgpack"):
+    sys.modules[name] = None
+from importlib import metadata, util
+found = metadata.version
+def version(name):
+    raise metadata.PackageNotFoundError(name)
+metadata.version = version
+find = util.find_spec
+util.find_spec = lambda name: None if sys.modules.get(name, name) is None else find(name)
+from ugsd_core.cli import main
+sys.exit(main(["doctor", "--quick"]))
+"""
+
+
+def test_where_nothing_is_installed_the_doctor_still_says_what_to_type() -> None:
+    done = subprocess.run([sys.executable, "-c", BARE], cwd=places.beside_the_code(), capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "✗ edge" in done.stdout and "✗ PyAV" in done.stdout and "✓ embedded edge" in done.stdout
 
 
 def test_doctor_on_the_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

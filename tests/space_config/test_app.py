@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
+from space_config import app
 from space_config.app import arguments, data_folder, prepare_annotations
 from ugsd_core.annotations.errors import AnnotationError
 from ugsd_core.annotations.identity import list_users, sign_in
@@ -75,3 +78,37 @@ def test_a_wrong_line_of_people_is_told_without_the_password(line: str, tmp_path
     with pytest.raises((OptionError, AnnotationError)) as told:
         prepare_annotations({"UGSD_PEOPLE": line}, tmp_path)
     assert "short" not in str(told.value).replace("shorter", "") and "secret" not in str(told.value)
+
+
+@pytest.fixture
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Command lines with which the page was started, in a Space with a default for the device."""
+    lines: list[list[str]] = []
+    (tmp_path / app.SETTINGS).write_text(json.dumps({"defaults": {"UGSD_DEVICE": "cuda", "UGSD_DTYPE": "bfloat16"}}))
+    monkeypatch.setattr(app, "HERE", tmp_path)
+    monkeypatch.setattr("ui.demo.main", lambda line: lines.append(line) or 0)
+    for name in [name for name in os.environ if name.startswith("UGSD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("UGSD_DEVICE", "")
+    monkeypatch.setenv("UGSD_DTYPE", "float16")
+    monkeypatch.setenv("UGSD_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HOME", os.environ.get("HF_HOME", str(tmp_path)))
+    return lines
+
+
+def test_a_variable_that_is_set_comes_before_the_variants_default(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UGSD_PEOPLE", "rae reviewer")
+    assert app.main() == 0
+    args = build_parser().parse_args(started[0])
+    assert (args.device, args.dtype) == ("cuda", "float16")
+    assert "UGSD_PEOPLE" not in os.environ, "no process that is started gets the passwords"
+
+
+def test_a_wrong_secret_ends_the_start_in_one_sentence(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UGSD_PEOPLE", "rae")
+    assert app.main() == 2 and started == []
+    assert "UGSD_PEOPLE, line 1" in capsys.readouterr().err

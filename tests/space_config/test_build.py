@@ -16,10 +16,18 @@ from packaging.utils import canonicalize_name
 from space_config.build import FOLDERS, ROOT, SETTINGS, build_space, is_space, main
 from space_config.card import LONGEST_DESCRIPTION, VARIABLES, VARIANTS
 from space_config.errors import SpaceError
-from space_config.pins import brought_along, pins, requirements
+from space_config.pins import HUB_ADDS, brought_along, installed_needs, pins, requirements
+from ugsd_core import places
 from ugsd_core.parts import BASE, PARTS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+#: Versions that differ from those tested, and why, is in pyproject.toml.
+INSTEAD = PROJECT["tool"]["ugsd"]["space"]["instead"]
+
+
+def as_constrained() -> dict[str, str]:
+    """Versions of constraints.txt by canonical name."""
+    return {canonicalize_name(name): version for name, version in places.tested_versions(ROOT).items()}
 
 
 @pytest.fixture
@@ -61,6 +69,20 @@ def test_requirements_are_those_of_the_project_at_the_tested_versions() -> None:
     for name, requirement in asked.items():
         assert told[name] == pins(ROOT)[name] and requirement.specifier.contains(told[name])
     assert told.items() <= pins(ROOT).items()
+    assert set(told.items()) - set(as_constrained().items()) == set(INSTEAD.items()), (
+        "nothing else differs from what was tested"
+    )
+
+
+def test_what_the_hub_installs_beside_them_fits() -> None:
+    told = {canonicalize_name(name): version for name, version in pinned(requirements(ROOT)).items()}
+    hub = {extra for line in HUB_ADDS for extra in Requirement(line.format(gradio=told["gradio"])).extras}
+    assert hub == {"oauth", "mcp"}
+    for line in [*installed_needs("gradio"), *(line.format(gradio=told["gradio"]) for line in HUB_ADDS)]:
+        need = Requirement(line)
+        asked = need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in hub)
+        if asked and canonicalize_name(need.name) in told:
+            assert need.specifier.contains(told[canonicalize_name(need.name)]), line
 
 
 def test_what_development_needs_is_not_installed_in_a_space() -> None:

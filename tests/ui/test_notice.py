@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from ugsd_core.errors import OptionError
-from ui.notice import NOTICE_KEY, read_notice
-from ui.page import build_page
+from ui.notice import read_notice
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "space_config/templates"
 
@@ -41,11 +40,3 @@ def test_the_spaces_notice_says_that_recording_is_agreeing_in_both_languages() -
     told = read_notice(TEMPLATES / "notice.md")
     assert "By recording or uploading you agree" in told["en"] and "即表示您同意" in told["zh"]
     assert told["en"].count("<li>") == told["zh"].count("<li>") == 4
-
-
-def test_it_is_on_the_page_only_where_there_is_one() -> None:
-    told = read_notice(TEMPLATES / "notice.md")
-    pages = [build_page(None, notice=notice) for notice in (None, told)]
-    shown = [any(block.elem_id == "notice" for block in page.blocks.values()) for page in pages]
-    assert shown == [False, True]
-    assert pages[1].words.translations["zh"][NOTICE_KEY] == told["zh"]

@@ -310,11 +310,15 @@ launch_settings(page)
 tabs = [block.id for block in page.blocks.values() if block.get_block_name() == "tabitem"]
 parts = {block.elem_id for block in page.blocks.values() if block.elem_id}
 print(tabs, sorted({"inspect-strip", "tour-start", "run", "compare-start"} & parts))
+told = build_page(None, notice={"en": "<summary>Told</summary>", "zh": "<summary>说明</summary>"})
+shown = {block.elem_id for block in told.blocks.values() if block.elem_id}
+print("notice" in parts, "notice" in shown, told.words.translations["zh"]["notice.text"])
 print(sorted({"torch", "transformers"} & set(sys.modules)))
 """
 
 
 def test_a_page_without_models_has_its_tabs_and_imports_none() -> None:
     done = subprocess.run([sys.executable, "-c", BARE], cwd=ROOT, capture_output=True, text=True, check=True)
-    said = done.stdout.splitlines()[-2:]
-    assert said == ["['caption', 'inspect', 'compare', 'evaluate'] ['inspect-strip', 'tour-start']", "[]"]
+    tabs, notice, heavy = done.stdout.splitlines()[-3:]
+    assert tabs == "['caption', 'inspect', 'compare', 'evaluate'] ['inspect-strip', 'tour-start']" and heavy == "[]"
+    assert notice == "False True <summary>说明</summary>", "it is on the page only where there is one"

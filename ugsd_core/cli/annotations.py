@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ugsd_core.cli.output import progress
 from ugsd_core.errors import OptionError
+from ugsd_core.places import user_data_folder
 
 if TYPE_CHECKING:
     from ugsd_core.annotations.agreement import Agreement
@@ -29,8 +30,7 @@ STORE_VARIABLE = "UGSD_ANNOTATIONS"
 
 def default_store() -> str:
     """``$UGSD_ANNOTATIONS``, or ``annotations.db`` in the user's data folder."""
-    data = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
-    return os.environ.get(STORE_VARIABLE) or str(data / "ugsd" / "annotations.db")
+    return os.environ.get(STORE_VARIABLE) or str(user_data_folder() / "annotations.db")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ugsd_core import __version__
-from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.progress import progress
 from ugsd_core.doctor.finding import Finding, healthy
 from ugsd_core.doctor.table import table
 

@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 
 from ugsd_core.acceptance import rank_warning
 from ugsd_core.cli.caption_lines import report
+from ugsd_core.cli.progress import progress
 from ugsd_core.messages import Event
 from ugsd_core.options import DecodingOptions
 from ugsd_core.result import CaptionResult, ResultBuilder
@@ -59,16 +58,3 @@ def _warnings(result: CaptionResult) -> Iterator[str]:
     rank = rank_warning(DecodingOptions.from_dict(result.options), result.vocabulary_size)
     if rank is not None and rank not in result.warnings:
         yield rank
-
-
-@contextmanager
-def progress(sentence: str, *, quiet: bool = False, after_s: float = 1.0) -> Iterator[None]:
-    """Say on stderr what takes so long, if it takes long."""
-    timer = threading.Timer(after_s, print, (f"{sentence} …",), {"file": sys.stderr, "flush": True})
-    timer.daemon = True
-    if not quiet:
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ugsd_core.doctor.finding import Finding, State
 from ugsd_core.errors import InstallationError, UgsdError
-from ugsd_core.places import assets_folder
-from ugsd_core.trace_store import default_trace_folder
+from ugsd_core.places import assets_folder, user_data_folder
 
 __all__ = ["check_checkpoint", "check_corpora", "check_corpus", "check_data_folder", "check_files"]
 
@@ -64,7 +63,7 @@ def _counted(folder: Path, pattern: str, name: str) -> Finding:
 
 def check_data_folder(folder: Path | None = None) -> Finding:
     """Whether runs, traces and annotations can be kept; makes nothing."""
-    folder = folder or default_trace_folder().parent
+    folder = folder or user_data_folder()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     kept = [path.name for path in sorted(folder.iterdir())] if folder.is_dir() else []
     name = "what you keep"
