@@ -1,4 +1,4 @@
-"""Writes ``assets/checkpoints/manifest.json`` anew, after a checkpoint changed: ``python -m tools.checkpoint_manifest``."""
+"""Writes the manifest of the embedded checkpoints anew, after one changed: ``python -m tools.checkpoint_manifest``."""
 
 from __future__ import annotations
 

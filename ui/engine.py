@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.captioner import Captioner
+from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.process import VerifierProcess
 
@@ -50,11 +52,11 @@ class LiveEngine:
         # The verifier's process loads its model while this one loads the edge.
         self.child = VerifierProcess(self._args, wait=False) if verifier is None else None
         try:
-            link = None if verifier is None else WebSocketLink(verifier)  # a mistyped address is told at once
+            link = None if verifier is None else _link(verifier)  # a mistyped address is told at once
             self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype)
             self.captioner.warm_up()
             if self.child is not None:
-                self.captioner.link = WebSocketLink(self.child.address)
+                self.captioner.link = _link(self.child.address)
         except BaseException:
             self.close()
             raise
@@ -73,7 +75,7 @@ class LiveEngine:
             self.child = VerifierProcess(self._args)
             if self.captioner.link is not None:
                 self.captioner.link.close()
-            self.captioner.link = WebSocketLink(self.child.address)
+            self.captioner.link = _link(self.child.address)
 
     def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
         """See `ui.runs.Engine`."""
@@ -101,7 +103,7 @@ class LiveEngine:
         self.prepare()
         address = self._address if self.child is None else self.child.address
         assert address is not None
-        return WebSocketLink(address)
+        return _link(address)
 
     def interrupt(self) -> None:
         """See `ui.runs.Engine`; the next caption connects anew."""
@@ -115,3 +117,8 @@ class LiveEngine:
             captioner.close()
         if self.child is not None:
             self.child.stop()
+
+
+def _link(address: str) -> WebSocketLink:
+    """A link to a verifier, which is shown the token of the environment if there is one."""
+    return WebSocketLink(address, access_token=os.environ.get(TOKEN_VARIABLE) or None)
