@@ -29,6 +29,7 @@ apidoc_modules = [
         "destination": "reference/modules",
         "separate_modules": False,
         "module_first": True,
+        "max_depth": 1,
         "exclude_patterns": ["../ugsd_core/cli/*", "../ugsd_core/training/*", "../ugsd_core/data/*"],
     }
 ]
@@ -36,6 +37,8 @@ autodoc_default_options = {"members": True, "show-inheritance": True}
 autodoc_member_order = "bysource"
 # With an entry for every object, the menus took a third of the build.
 toc_object_entries = False
+# Two hyphens are an option, not a dash.
+smartquotes = False
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
