@@ -234,7 +234,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("pages", nargs="*", type=Path, help="Markdown files (all of the documentation)")
     failures = 0
     begin = time.monotonic()
-    for page in [path.resolve() for path in parser.parse_args(argv).pages] or pages():
+    # The Chinese README has the commands of the English one: a test holds it, and one of them is enough here.
+    every = [page for page in pages() if page.name != "README.zh.md"]
+    for page in [path.resolve() for path in parser.parse_args(argv).pages] or every:
         failures += _page(page)
     print(f"{failures} failures in {time.monotonic() - begin:.0f} s")
     return 1 if failures else 0
