@@ -1,6 +1,6 @@
 # Everything runs in .venv, which the first target makes. Stamps keep pip from running again for nothing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test caption train bench chaos space smoke lint clean
+.PHONY: help demo test caption train bench chaos space smoke lint docs docs-run notices clean
 
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -9,6 +9,7 @@ RUN_STAMP := .venv/.installed
 WORKERS ?= 2
 DEV_STAMP := .venv/.installed-dev
 TRAIN_STAMP := .venv/.installed-train
+DOCS_STAMP := .venv/.installed-docs
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -34,9 +35,6 @@ space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT
 	@test -n "$(OUT)" || { echo "say where: make space OUT=path/to/folder" >&2; exit 2; }
 	@$(VENV)/python -m space_config.build "$(OUT)" --variant "$(or $(VARIANT),cpu)" --torch-index "$(TORCH_INDEX)"
 
-smoke: $(RUN_STAMP)  ## sdist and wheel in dist/, installed in a clean environment and used without network
-	@$(VENV)/python -m tools.smoke $(ARGS)
-
 chaos: $(DEV_STAMP)  ## Captions over a transport that fails, each checked (ARGS="--captions 1000 --seed 2")
 	@$(VENV)/python -m tools.chaos $(ARGS)
 
@@ -45,8 +43,24 @@ lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff format --quiet --check .
 	@$(VENV)/mypy
 
+docs: $(DOCS_STAMP)  ## Build the documentation, warnings as errors, into build/docs
+	@rm -rf build/docs docs/reference/modules
+	@$(VENV)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
+	@echo "The documentation is build/docs/index.html"
+
+# For CI and maintainers, not in the list: sdist and wheel in dist/, installed in a clean environment and used without
+# network; every command of the documentation run; the list of third parties written anew.
+smoke: $(RUN_STAMP)
+	@$(VENV)/python -m tools.smoke $(ARGS)
+
+docs-run: $(DEV_STAMP)
+	@$(VENV)/python -m tools.documentation $(ARGS)
+
+notices: $(DOCS_STAMP)
+	@$(VENV)/python -m tools.notices
+
 clean:  ## Remove caches, run folders and the environment
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist runs *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache build dist runs docs/reference/modules *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:
@@ -65,4 +79,9 @@ $(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 $(TRAIN_STAMP): pyproject.toml constraints.txt | .venv/bin/python
 	@echo "Installing into .venv, with what training needs (a few minutes the first time) …"
 	@$(PIP) -e '.[train]'
+	@touch $@ $(RUN_STAMP)
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing into .venv, with what the documentation needs (a few minutes the first time) …"
+	@$(PIP) -e '.[dev,docs]'
 	@touch $@ $(RUN_STAMP)

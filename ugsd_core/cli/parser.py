@@ -10,6 +10,7 @@ from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
+from ugsd_core.cli.examples_parser import add_examples
 from ugsd_core.cli.plugin_names import WithPlugins
 from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.report_parser import add_report, add_sweep
@@ -63,6 +64,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _add_caption(commands)
     _add_replay(commands)
+    add_examples(commands)
     _add_verifier(commands)
     _add_calibrate(commands)
     add_corpus(commands)
