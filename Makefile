@@ -35,9 +35,6 @@ space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT
 	@test -n "$(OUT)" || { echo "say where: make space OUT=path/to/folder" >&2; exit 2; }
 	@$(VENV)/python -m space_config.build "$(OUT)" --variant "$(or $(VARIANT),cpu)" --torch-index "$(TORCH_INDEX)"
 
-chaos: $(DEV_STAMP)  ## Captions over a transport that fails, each checked (ARGS="--captions 1000 --seed 2")
-	@$(VENV)/python -m tools.chaos $(ARGS)
-
 lint: $(DEV_STAMP)  ## Ruff and mypy
 	@$(VENV)/ruff check --quiet .
 	@$(VENV)/ruff format --quiet --check .
@@ -48,8 +45,11 @@ docs: $(DOCS_STAMP)  ## Build the documentation, warnings as errors, into build/
 	@$(VENV)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 	@echo "The documentation is build/docs/index.html"
 
-# For CI and maintainers, not in the list: sdist and wheel in dist/, installed in a clean environment and used without
+# For CI and maintainers, not in the list: captions over a transport that fails, each checked; sdist and wheel in dist/, installed in a clean environment and used without
 # network; every command of the documentation run; the list of third parties written anew.
+chaos: $(DEV_STAMP)
+	@$(VENV)/python -m tools.chaos $(ARGS)
+
 smoke: $(RUN_STAMP)
 	@$(VENV)/python -m tools.smoke $(ARGS)
 
