@@ -33,7 +33,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"port; 0 takes a free one ({DEFAULT_PORT})")
     parser.add_argument(
-        "--verifier", metavar="URL", help="a running verifier, such as ws://gpu:8765; else one is started"
+        "--verifier",
+        metavar="URL[,URL]",
+        help="a running verifier, such as ws://gpu:8765, and others to turn to; else one is started",
     )
     parser.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     parser.add_argument("--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads")

@@ -105,7 +105,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--first-30-s", action="store_true", help="take the first 30 s of a longer recording")
 
     models = parser.add_argument_group("models")
-    models.add_argument("--verifier", metavar="URL", help="a running verifier, such as ws://127.0.0.1:8765")
+    models.add_argument(
+        "--verifier", metavar="URL[,URL]", help="a running verifier, such as ws://127.0.0.1:8765, and others to turn to"
+    )
     models.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"
@@ -164,7 +166,10 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     decoding.add_argument("--max-tokens", type=int, metavar="N", help="end the caption at this length")
     decoding.add_argument("--top-k", type=int, metavar="N", help="alternatives kept with each token")
     decoding.add_argument(
-        "--deadline-s", type=float, metavar="S", help="a verdict that takes longer leaves its block unverified"
+        "--deadline-s",
+        type=float,
+        metavar="S",
+        help="a verdict that takes longer leaves its block unverified (learned from the verdicts so far: 1 to 5 s)",
     )
     decoding.add_argument("--prompt", metavar="NAME", help=f"prompt by name: {', '.join(PROMPT_NAMES)}")
 
