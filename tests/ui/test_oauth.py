@@ -6,6 +6,7 @@ provider does what the hub does by the standard; what the hub does beyond it is 
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import threading
@@ -103,6 +104,7 @@ def space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Provider]
     yield provider
     provider.shutdown()
     provider.server_close()
+    asyncio.set_event_loop(None)  # Gradio makes a loop for each of its locks and leaves the last one in place
     gc.collect()  # while such warnings are off
 
 
