@@ -7,7 +7,7 @@ import sys
 import time
 
 from tests.wire.fakes import FakeVerifier
-from ugsd_core.wire.server import run_server
+from ugsd_core.wire.foreground import run_server
 
 if __name__ == "__main__":
     how = sys.argv[1] if len(sys.argv) > 1 else "serve"

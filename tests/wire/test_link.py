@@ -39,10 +39,10 @@ from ugsd_core.options import DecodingOptions
 from ugsd_core.result import caption_result
 from ugsd_core.wire import protocol
 from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.foreground import run_server
 from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
 from ugsd_core.wire.messages import ErrorReply, Hello, NeedFeatures, Refused, VerdictReply, Welcome
 from ugsd_core.wire.protocol import PROTOCOL_VERSION
-from ugsd_core.wire.server import run_server
 
 OPTIONS = DecodingOptions().to_dict()
 
@@ -674,7 +674,7 @@ def test_too_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_silent_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ugsd_core.wire.server.HELLO_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("ugsd_core.wire.connection.HELLO_TIMEOUT_S", 0.1)
     with serving(FakeVerifier()) as address:
         websocket = connect_websocket(address, subprotocols=[Subprotocol("ugsd.v1")], proxy=None)
         with websocket, pytest.raises(ConnectionClosed):

@@ -271,11 +271,19 @@ def test_real_captions_with_memory_for_hardly_any_equal_those_alone(pair: Pair, 
         made = Captioner(TorchDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
         return caption_result(made.stream(utterance(seed, 0.5), options[seed])).token_ids
 
+    all_opened = threading.Barrier(6)  # no caption ends before each has been opened, so not all can be held
+
+    class Crowded(WebSocketLink):
+        def open(self, request: OpenRequest) -> None:
+            super().open(request)
+            self.opened(request.utterance, 30.0)
+            all_opened.wait(30.0)
+
     expected = [alone(seed) for seed in range(6)]
     with serving(verifier, limits=BatchLimits(memory_mb=0.1)) as address:
 
         def in_a_crowd(seed: int) -> tuple[int, ...]:
-            with WebSocketLink(address) as link:
+            with Crowded(address) as link:
                 made = Captioner(TorchDrafter(pair.edge), link)
                 return caption_result(made.stream(utterance(seed, 0.5), options[seed])).token_ids
 

@@ -296,7 +296,7 @@ def _end(keeper: VerifierKeeper, report: Report) -> None:
 def serve() -> int:
     """The stand-in verifier as a program."""
     from tools.chaos.pair import PrefixVerifier
-    from ugsd_core.wire.server import run_server
+    from ugsd_core.wire.foreground import run_server
 
     return run_server(PrefixVerifier(), announce=True, exit_with_parent=True)
 

@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     with progress("loading the verifier", quiet=args.announce):
         from ugsd_core.batched_verifier import load_verifier
         from ugsd_core.models.loading import default_checkpoint
-        from ugsd_core.wire.server import run_server
+        from ugsd_core.wire.foreground import run_server
 
         verifier = load_verifier(
             args.checkpoint or default_checkpoint("verifier"),

@@ -6,6 +6,8 @@ protocol.py  the messages, encoded, decoded and described in plain words (no I/O
 session.py   the verifier's half of a session (no I/O)
 dialogue.py  the edge's half of a session (no I/O)
 server.py    serves any `ugsd_core.verifier.Verifier` over WebSocket (asyncio)
+connection.py  one session of a server, whatever carries its frames (asyncio)
+foreground.py  a server as a process: signals, parent, grace
 client.py    `WebSocketLink`, the edge's `ugsd_core.verifier.VerifierLink` (threads)
 reconnect.py `ReconnectingLink`, a link that comes back by itself (threads)
 breaker.py   exponential back-off and a circuit breaker (no I/O)
