@@ -220,7 +220,7 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count what is no ordinary line."""
-        ours = record.name == "ugsd_core.wire.server" and record.levelno == logging.WARNING and not record.exc_info
+        ours = record.name == "ugsd_core.wire.connection" and record.levelno == logging.WARNING and not record.exc_info
         if not ours:
             self.findings.wrong[f"logged by {record.name}: {record.getMessage()[:300]}"] += 1
 
