@@ -26,10 +26,10 @@ from ugsd_core.wire.keeper import VerifierKeeper
 from ugsd_core.wire.process import VerifierProcess
 from ugsd_core.wire.reconnect import ReconnectingLink
 
-__all__ = ["kill", "main"]
+__all__ = ["Asking", "checked", "kill", "main"]
 
 
-class _Asking(ReconnectingLink):
+class Asking(ReconnectingLink):
     """A link that says when its first verdict has come."""
 
     asked: threading.Event
@@ -54,7 +54,7 @@ def kill(pair: Pair, captions: int, *, drain: bool = False) -> dict[str, Any]:
         keeper.wait_ready()
 
         def one(n: int) -> None:
-            link = _Asking(keeper.addresses, backoff=BACKOFF)
+            link = Asking(keeper.addresses, backoff=BACKOFF)
             link.asked = asked[n]
             with link:
                 try:
@@ -75,7 +75,19 @@ def kill(pair: Pair, captions: int, *, drain: bool = False) -> dict[str, Any]:
             thread.join()
         took_s = time.monotonic() - began
         restarts = keeper.restarts
-    wrong, resumed, unverified, judged = [], 0, 0, 0
+    return {
+        "captions": captions,
+        "finished_before_the_kill": finished,
+        "with_a_verdict_before_the_kill": answered,
+        "restarts": restarts,
+        "took_s": round(took_s, 1),
+    } | checked(pair, written)
+
+
+def checked(pair: Pair, written: dict[int, list[Event] | str]) -> dict[str, Any]:
+    """What became of captions, by their numbers; a text says why there is none."""
+    wrong: list[str] = []
+    resumed, unverified, judged = 0, 0, 0
     for n, events in sorted(written.items()):
         if isinstance(events, str):
             wrong.append(events)
@@ -87,15 +99,10 @@ def kill(pair: Pair, captions: int, *, drain: bool = False) -> dict[str, Any]:
         unverified += sum(isinstance(event, BlockUnverified) for event in events)
         judged += sum(isinstance(event, BlockJudged) for event in events)
     return {
-        "captions": captions,
-        "finished_before_the_kill": finished,
-        "with_a_verdict_before_the_kill": answered,
         "finished": sum(not isinstance(events, str) for events in written.values()),
-        "restarts": restarts,
         "captions_taken_up_again": resumed,
         "blocks_judged": judged,
         "blocks_unverified": unverified,
-        "took_s": round(took_s, 1),
         "problems": wrong,
     }
 

@@ -8,6 +8,7 @@ import os
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.ray_verifier import check_no_replicas, run_on_ray
 from ugsd_core.errors import OptionError
 
 __all__ = ["limits_of", "run"]
@@ -24,6 +25,9 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
     limits = limits_of(args)
+    if args.ray is not None:
+        return run_on_ray(args, limits)
+    check_no_replicas(args)
     with progress("loading the verifier", quiet=args.announce):
         from ugsd_core.batched_verifier import load_verifier
         from ugsd_core.models.loading import default_checkpoint

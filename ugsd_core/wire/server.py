@@ -32,7 +32,7 @@ from ugsd_core.wire.messages import Refused
 from ugsd_core.wire.protocol import SUBPROTOCOL
 from ugsd_core.wire.service import Service
 
-__all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "WebSocketFrames", "serve"]
+__all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "WebSocketFrames", "checked_host", "serve"]
 
 DEFAULT_HOST = "127.0.0.1"
 MAX_SESSIONS = 256
@@ -69,7 +69,7 @@ class WebSocketFrames:
         await self._websocket.close(code)
 
 
-def _checked_host(host: str, allow_remote: bool) -> str:
+def checked_host(host: str, allow_remote: bool) -> str:
     """The address to bind.
 
     Raises:
@@ -146,7 +146,7 @@ async def serve(
         OptionError: If the host can be reached from other machines and ``allow_remote`` is not given.
         WireError: If the port is taken.
     """
-    host = _checked_host(host, allow_remote)
+    host = checked_host(host, allow_remote)
     listener = _listen(host, port)
     address = "ws://{}:{}".format(f"[{host}]" if ":" in host else host, listener.getsockname()[1])
     stop = stop or asyncio.Event()

@@ -96,6 +96,11 @@ class Service:
         return self._together is not None
 
     @property
+    def alive(self) -> bool:
+        """Whether every worker is there."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
     def waiting(self) -> int:
         """Jobs that no worker has taken yet."""
         return len(self._scheduler)

@@ -1,0 +1,97 @@
+"""``ugsd verifier --ray``: several replicas of a verifier behind one address."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ugsd_core.batching import BatchLimits
+from ugsd_core.cli.output import progress
+from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.ray_parser import least_and_most
+from ugsd_core.errors import OptionError
+
+__all__ = ["check_no_replicas", "run_on_ray"]
+
+
+def check_no_replicas(args: argparse.Namespace) -> None:
+    """Without --ray there is one.
+
+    Raises:
+        OptionError: If several were asked for.
+    """
+    if args.replicas is not None or args.autoscale is not None:
+        raise OptionError("--replicas and --autoscale need --ray; several verifiers without it are --verifier A,B")
+
+
+def run_on_ray(args: argparse.Namespace, limits: BatchLimits) -> int:
+    """Serve until Ctrl-C or SIGTERM.
+
+    Raises:
+        OptionError: If a setting has no meaning, or Ray is not installed.
+        WireError: If the cluster is not there, or the replicas do not start.
+    """
+    from dataclasses import asdict
+
+    from ugsd_core.wire.ray_replica import ReplicaSettings
+    from ugsd_core.wire.ray_service import Scale, need_ray, serving
+    from ugsd_core.wire.server import checked_host
+
+    need_ray()
+    host = checked_host(args.host, args.allow_remote)
+    least, most = least_and_most(args)
+    gpus = args.gpus_each if args.gpus_each is not None else float(args.device != "cpu")
+    scale = Scale(least, most, args.cpus_each, gpus)
+    settings = ReplicaSettings(
+        checkpoint=args.checkpoint,
+        device=args.device,
+        dtype=args.dtype,
+        batched=not args.unbatched,
+        workers=args.workers,
+        threads=max(1, int(args.cpus_each)) if args.device == "cpu" else 0,
+        limits=asdict(limits),
+        needs_token=bool(os.environ.get(TOKEN_VARIABLE)),
+    )
+    with _ended() as ended:
+        running = serving(settings, scale, address=args.ray, host=host, port=args.port)
+        with progress(f"starting Ray and {least} replicas", quiet=args.announce):
+            address = running.__enter__()
+        try:
+            if args.announce:
+                print(json.dumps({"address": address, "replicas": least}), flush=True)
+            else:
+                many = f"{least} replicas" if most is None else f"{least} to {most} replicas"
+                print(f"{many} listen on {address}", file=sys.stderr, flush=True)
+            ended.wait()
+        finally:
+            running.__exit__(None, None, None)
+    return 0
+
+
+@contextmanager
+def _ended() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second SIGINT interrupts."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def end(number: int, frame: object) -> None:
+        event.set()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
