@@ -11,7 +11,7 @@ from tests.test_decoding import HIGH, LOW
 from tests.tiny import utterance
 from ugsd_core.captioner import Captioner
 from ugsd_core.errors import OptionError, VerdictTimeout, VerifierUnavailable, WireError
-from ugsd_core.evaluation import run as run_module
+from ugsd_core.evaluation import clip_work
 from ugsd_core.evaluation.clip_line import connection_lost
 from ugsd_core.evaluation.folder import RunFolder, file_name
 from ugsd_core.evaluation.plan import Step
@@ -31,7 +31,7 @@ def manifest(folder: Path) -> dict:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr(clip_work, "RETRY_AFTER_S", 0.0)
 
 
 BUDGETED = "kept: preset=default gate=entropy tau=1 budget=0.1 acceptance=rank cut=none"

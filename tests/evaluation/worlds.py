@@ -25,7 +25,7 @@ from ugsd_core.verifier import LocalLink
 __all__ = ["FakeSource", "captions", "corpus", "facts", "plan_for", "run_all", "write_wav"]
 
 #: What differs from one run to the next whatever is done.
-MEASURED = ("clocks", "wall_s", "resources")
+MEASURED = ("clocks", "wall_s", "resources", "worker")
 
 
 def write_wav(path: Path, seed: int, duration_s: float = 0.5) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.ray_evaluate import check_cluster, workers_for
 from ugsd_core.corpora import Corpus, main_language, preflight, read_corpus
 from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import EvaluationPlan, System
@@ -66,6 +67,7 @@ def _check(args: argparse.Namespace) -> None:
     """Find what can't be now, not after the models were loaded."""
     if args.verifier and args.verifier_checkpoint:
         raise OptionError("a running verifier has its checkpoint loaded; leave out --verifier-checkpoint")
+    check_cluster(args)
     if args.limit is not None and args.limit < 1:
         raise OptionError(f"--limit takes at least 1 clip, not {args.limit}")
     if args.draws < 20:
@@ -116,17 +118,21 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
         from ugsd_core.evaluation.run import evaluate
         from ugsd_core.evaluation.source import PairSource
 
-        source = PairSource(
-            args.edge,
-            verifier=args.verifier,
-            verifier_checkpoint=args.verifier_checkpoint,
-            device=args.device,
-            dtype=args.dtype,
-            needs_verifier=_needs_verifier(plan.systems),
-            access_token=os.environ.get(TOKEN_VARIABLE) or None,
+        source = (
+            workers_for(args, _needs_verifier(plan.systems))
+            if args.ray
+            else PairSource(
+                args.edge,
+                verifier=args.verifier,
+                verifier_checkpoint=args.verifier_checkpoint,
+                device=args.device,
+                dtype=args.dtype,
+                needs_verifier=_needs_verifier(plan.systems),
+                access_token=os.environ.get(TOKEN_VARIABLE) or None,
+            )
         )
     notes = {"command": "ugsd evaluate"} | {name: getattr(args, name) for name in _NOTED}
-    with source, closing(evaluate(plan, source, notes=notes)) as steps:
+    with source as captioning, closing(evaluate(plan, captioning, notes=notes)) as steps:
         first = next(steps)
         if first.done:
             print(f"{first.done} of {first.total} captions are there already.", file=sys.stderr)

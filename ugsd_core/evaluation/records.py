@@ -61,6 +61,7 @@ class ClipLine:
         scores: Gate score and threshold of every block, for a budget that has to be taken up again.
         trace: Path of the event stream, relative to the run folder.
         error: What a person should know of a clip that failed; None otherwise.
+        worker: Of a run that was shared out: the session, counted from 1, and the worker in it, such as ``"1.2"``.
     """
 
     id: str
@@ -87,6 +88,7 @@ class ClipLine:
     warnings: tuple[str, ...] = ()
     trace: str | None = None
     error: str | None = None
+    worker: str = ""
 
     @property
     def key(self) -> tuple[str, str]:

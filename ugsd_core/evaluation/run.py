@@ -15,28 +15,21 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ugsd_core.corpora.clip import CorpusClip
-from ugsd_core.errors import AudioError, HandshakeRefused, OptionError, ProtocolError, VerifierUnavailable, WireError
-from ugsd_core.evaluation.clip_line import caption_line, connection_lost, emotion_share, failed_line, pooled_rho
+from ugsd_core.errors import OptionError
+from ugsd_core.evaluation.clip_line import emotion_share, pooled_rho
+from ugsd_core.evaluation.clip_work import Cancelled, Captioned, ClipCaptioner
 from ugsd_core.evaluation.folder import RunFolder
 from ugsd_core.evaluation.manifest import check_same, new_manifest, now
 from ugsd_core.evaluation.plan import CaptionSource, EvaluationPlan, Step, System
 from ugsd_core.evaluation.records import ClipLine, lines_of
 from ugsd_core.evaluation.session import Session
+from ugsd_core.evaluation.sharing import ClipWorkers, Sharing, tasks_for
 from ugsd_core.evaluation.systems import systems_for
-from ugsd_core.messages import BlockUnverified, CaptionFinished, Event
-
-if TYPE_CHECKING:
-    from ugsd_core.audio import Utterance
 
 __all__ = ["RemembersBudgets", "chosen_clips", "evaluate"]
-
-#: A verifier that was lost gets so long before it is asked once more.
-RETRY_AFTER_S = 1.0
-#: Tokens of a caption that only warms up.
-WARM_UP_TOKENS = 8
 
 
 @runtime_checkable
@@ -75,7 +68,7 @@ def chosen_clips(plan: EvaluationPlan) -> tuple[CorpusClip, ...]:
 
 def evaluate(
     plan: EvaluationPlan,
-    source: CaptionSource,
+    source: CaptionSource | ClipWorkers,
     *,
     cancelled: Callable[[], bool] = lambda: False,
     notes: Mapping[str, Any] | None = None,
@@ -84,7 +77,7 @@ def evaluate(
 
     Args:
         plan: What is to be done; a run that is in its folder goes on if it is the same (`check_same`).
-        source: Whoever captions.
+        source: Whoever captions: one clip after the other, or workers among which clips are shared out.
         cancelled: Looked at between tokens. A caption under way is dropped, all others are kept.
         notes: Kept in the manifest of a new run, such as the command line.
 
@@ -103,10 +96,6 @@ def evaluate(
         yield from run.steps(notes or {})
 
 
-class _Cancelled(Exception):
-    """Somebody asked to stop."""
-
-
 class _Evaluation:
     """One process' part of a run.
 
@@ -119,7 +108,7 @@ class _Evaluation:
         self,
         plan: EvaluationPlan,
         clips: Sequence[CorpusClip],
-        source: CaptionSource,
+        source: CaptionSource | ClipWorkers,
         folder: RunFolder,
         cancelled: Callable[[], bool],
     ) -> None:
@@ -128,6 +117,11 @@ class _Evaluation:
         self.source = source
         self.folder = folder
         self.cancelled = cancelled
+        self.work: ClipCaptioner | ClipWorkers = (
+            source
+            if isinstance(source, ClipWorkers)
+            else ClipCaptioner(source, plan.language, plan.corpus.folder, self._recall, cancelled)
+        )
         self.manifest: dict[str, Any] = {}
         self.lines: dict[tuple[str, str], ClipLine] = {}
         self.session: Session | None = None
@@ -153,7 +147,7 @@ class _Evaluation:
                 done += 1
                 left = (time.monotonic() - began) / (done - before) * (self.total - done)
                 yield Step(done, self.total, left, line)
-        except _Cancelled:
+        except Cancelled:
             return
         names = [entry["name"] for entry in self.manifest["systems"]]
         whole = all((clip.id, name) in self.lines for name in names for clip in self.clips)
@@ -200,6 +194,9 @@ class _Evaluation:
         missing = [system for system in systems if any((c.id, system.name) not in self.lines for c in self.clips)]
         if not missing:
             return
+        if isinstance(self.work, ClipWorkers):
+            yield from self._spread(self.work, systems, order)
+            return
         self._warm_up(missing)
         for system in missing:
             self._recall(system)
@@ -236,130 +233,50 @@ class _Evaluation:
     # ── Captions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _warm_up(self, systems: Sequence[System]) -> None:
-        """Let every system caption a second of noise, so that no clip pays for what is done once.
+        """See `ClipCaptioner.warm_up`."""
+        assert isinstance(self.work, ClipCaptioner)
+        seconds = self.work.warm_up(systems)
+        self._begin().warmed_up(seconds)
 
-        Raises:
-            UgsdError: What would have gone wrong with the first clip.
-        """
-        import numpy as np
-
-        from ugsd_core.audio import utterance_from_samples
-
-        noise = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * 0.1
-        utterance = utterance_from_samples(noise, 16_000)
-        began = time.perf_counter()
-        for system in systems:
-            short = replace(system, options=system.options.changed(max_tokens=WARM_UP_TOKENS))
-            self._events("the warm-up", utterance, short)
+    def _begin(self) -> Session:
+        """What this process spends, from now on."""
         if self.session is None:
             self.session = Session()
             self.manifest["sessions"].append(self.session.facts)
-        self.session.warmed_up(time.perf_counter() - began)
+        return self.session
 
     def _clip(self, clip: CorpusClip, wanted: Sequence[tuple[int, System]]) -> Iterator[ClipLine]:
         """One clip by some systems."""
-        from ugsd_core.audio import load_utterance
+        assert isinstance(self.work, ClipCaptioner)
+        for captioned in self.work.clip(clip, wanted):
+            yield self._keep(captioned)
 
-        assert clip.path is not None
-        self._look()
-        try:
-            utterance = load_utterance(clip.path, first_30_s=True)
-        except AudioError as error:
-            for order, system in wanted:
-                yield self._keep(
-                    failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
-                )
-            return
-        for order, system in wanted:
-            yield self._keep(self._caption(clip, utterance, order, system))
+    def _spread(self, work: ClipWorkers, systems: Sequence[System], order: int) -> Iterator[ClipLine]:
+        """As the loop of `_pass`, by workers elsewhere: in the order in which they come back."""
+        lines = {name: [self.lines[key] for key in self._keys(name) if key in self.lines] for name in self._names()}
+        session = self._begin()
+        tasks = tasks_for(self.clips, systems, order, lambda clip, name: (clip, name) in self.lines)
+        share = Sharing(self.plan, tasks, lines, self.cancelled)
+        with closing(share.by(work)) as results:
+            for worker, captioned in results:
+                session.of_workers(work.facts(), work.warm_up_s)
+                line = replace(captioned.line, worker=f"{len(self.manifest['sessions'])}.{worker}")
+                yield self._keep(replace(captioned, line=line))
 
-    def _caption(self, clip: CorpusClip, utterance: Utterance, order: int, system: System) -> ClipLine:
-        assert self.session is not None
-        try:
-            events, wall_s, resources = self._events(f"{clip.id!r}", utterance, system)
-        except ProtocolError as error:
-            # The verifier is there and says that it can't do this one.
-            return failed_line(clip, self.plan.language, system.name, order, str(error), self.plan.corpus.folder)
-        trace = self.folder.write_trace(system.name, clip.id, events) if self.plan.traces else None
-        line = caption_line(
-            clip,
-            events,
-            system.name,
-            order,
-            wall_s=wall_s,
-            resources=resources,
-            trace=trace,
-            timed=system.kind != "oracle",
-            folder=self.plan.corpus.folder,
-        )
-        # What an oracle spends is the verifier's work, whatever clock it falls on.
-        self.session.captioned(line, wall_s if system.kind == "oracle" else line.clocks["total_s"])
-        return line
+    def _names(self) -> list[str]:
+        return [system.name for system in self.plan.systems]
 
-    def _events(
-        self, what: str, utterance: Utterance, system: System
-    ) -> tuple[list[Event], float, dict[str, float | None]]:
-        """A caption's stream, its wall time, and what it used.
-
-        Where the verifier was lost, or a verdict came too late, the caption is written once more. A deadline that is
-        missed again is the system's own figure.
-
-        Raises:
-            VerifierUnavailable: If it was lost twice.
-            ProtocolError: If the verifier answered twice that it can't.
-        """
-        lost: str | None = None
-        for attempt in range(2):
-            if attempt:
-                self._look()
-                time.sleep(RETRY_AFTER_S)
-                self._recall(system)
-            try:
-                before = self.source.resources()
-                began = time.perf_counter()
-                events, wall_s = self._stream(utterance, system, began)
-                after = self.source.resources()
-            except HandshakeRefused:
-                raise
-            except WireError as error:
-                if attempt and isinstance(error, ProtocolError):
-                    raise
-                lost = str(error)
-                continue
-            lost = connection_lost(events)
-            late = any(isinstance(event, BlockUnverified) for event in events)
-            if lost is None and (attempt or not late):
-                return events, wall_s, _used(before, after)
-        raise VerifierUnavailable(
-            f"the verifier was lost at {what} by {system.name} ({lost}). Everything before is kept: see that it runs, "
-            "and resume with the same command."
-        )
-
-    def _stream(self, utterance: Utterance, system: System, began: float) -> tuple[list[Event], float]:
-        """All events of a caption, and the seconds until the last."""
-        events: list[Event] = []
-        wall_s = 0.0
-        stream = self.source.stream(utterance, system)
-        try:
-            for event in stream:
-                events.append(event)
-                if isinstance(event, CaptionFinished):
-                    wall_s = time.perf_counter() - began
-                else:
-                    self._look()
-        finally:
-            close = getattr(stream, "close", None)
-            if close is not None:
-                close()
-        return events, wall_s
-
-    def _look(self) -> None:
-        if self.cancelled():
-            raise _Cancelled
+    def _keys(self, system: str) -> Iterator[tuple[str, str]]:
+        return ((clip.id, system) for clip in self.clips)
 
     # ── Keeping ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _keep(self, line: ClipLine) -> ClipLine:
+    def _keep(self, captioned: Captioned) -> ClipLine:
+        line = captioned.line
+        if self.plan.traces and captioned.events is not None:
+            line = replace(line, trace=self.folder.write_trace(line.system, line.id, captioned.events))
+        if self.session is not None and line.error is None:
+            self.session.captioned(line, captioned.seconds)
         self.folder.append(line)
         self.lines[line.key] = line
         if self.session is not None and self.session.due():
@@ -370,13 +287,3 @@ class _Evaluation:
         if self.session is not None:
             self.session.update()
         self.folder.write_manifest(self.manifest, sync=sync)
-
-
-def _used(before: dict[str, float | None], after: dict[str, float | None]) -> dict[str, float | None]:
-    """Processor seconds between two measurements, and the memory of the second."""
-    used = dict(after)
-    for name in ("edge_cpu_s", "verifier_cpu_s"):
-        early, late = before.get(name), after.get(name)
-        # A verifier that was started anew in between counts from its own beginning, and the two do not compare.
-        used[name] = None if early is None or late is None or late < early else late - early
-    return used

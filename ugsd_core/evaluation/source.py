@@ -139,6 +139,8 @@ class PairSource(SystemSource):
         device, dtype: Where and how both compute.
         needs_verifier: False starts none, for the edge alone.
         access_token: For verifiers that ask for one.
+        shared: Says where the verifier of this machine is that others started, and its process; in place of starting
+            one.
 
     Raises:
         UgsdError: If a model can't be loaded or the verifier does not start.
@@ -154,13 +156,16 @@ class PairSource(SystemSource):
         dtype: str = "float32",
         needs_verifier: bool = True,
         access_token: str | None = None,
+        shared: Callable[[], tuple[str, int]] | None = None,
     ) -> None:
         self._address = verifier
+        self._shared = shared
+        self._shared_pid: int | None = None
         self._access_token = access_token
         words = ["--device", device, "--dtype", dtype]
         self._words = [*words, "--checkpoint", verifier_checkpoint] if verifier_checkpoint else words
         # The verifier's process loads its model while this one loads the edge.
-        starts = needs_verifier and verifier is None
+        starts = needs_verifier and verifier is None and shared is None
         self._child = VerifierProcess(self._words, wait=False) if starts else None
         try:
             captioner = Captioner.load(edge, device=device, dtype=dtype)
@@ -173,7 +178,7 @@ class PairSource(SystemSource):
         super().__init__(
             captioner.drafter,
             self._connection if needs_verifier else None,
-            verifier_pid=lambda: None if self._child is None else self._child.pid,
+            verifier_pid=self._pid,
             facts=_facts(edge, verifier_checkpoint, verifier, device, dtype),
         )
 
@@ -188,7 +193,15 @@ class PairSource(SystemSource):
         if self._child is not None:
             self._child.stop()
 
+    def _pid(self) -> int | None:
+        if self._shared is not None:
+            return self._shared_pid
+        return None if self._child is None else self._child.pid
+
     def _connection(self) -> VerifierLink:
+        if self._shared is not None:
+            where, self._shared_pid = self._shared()
+            return WebSocketLink(where, access_token=self._access_token)
         if self._child is not None and not self._child.alive:
             self._child.stop()
             self._child = VerifierProcess(self._words)

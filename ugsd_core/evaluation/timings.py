@@ -36,7 +36,37 @@ def timing_figures(lines: Sequence[ClipLine], systems: Sequence[str], manifest: 
         "machine": manifest.get("machine"),
         "warm_up": manifest.get("warm_up"),
         "systems": {system: _system(lines_of(done, system)) for system in systems},
+        **_workers(done, systems, manifest),
     }
+
+
+def _workers(lines: Sequence[ClipLine], systems: Sequence[str], manifest: dict[str, Any]) -> dict[str, Any]:
+    """The clocks of each worker by itself, and its machine; nothing for a run that was not shared out."""
+    names = sorted({line.worker for line in lines if line.worker}, key=_numbers)
+    if not names:
+        return {}
+    known = {
+        f"{number}.{name}": facts
+        for number, session in enumerate(manifest.get("sessions", []), 1)
+        for name, facts in (session.get("workers") or {}).items()
+    }
+    found = {}
+    for name in names:
+        own = [line for line in lines if line.worker == name]
+        clocks = {system: _spread(line.clocks.get("total_s") for line in lines_of(own, system)) for system in systems}
+        facts = known.get(name, {})
+        found[name] = {key: facts.get(key) for key in ("node", "machine", "device", "threads")}
+        found[name] |= {"captions": len(own), "total_s": clocks}
+    return {"workers": found}
+
+
+def _numbers(worker: str) -> list[int]:
+    return [int(part) for part in worker.split(".") if part.isdecimal()]
+
+
+def _at_once(session: dict[str, Any]) -> int:
+    """How many workers a session had, one if it was not shared out."""
+    return sum(not worker.get("lost") for worker in (session.get("workers") or {}).values()) or 1
 
 
 def _throughput(lines: Sequence[ClipLine], systems: int, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -49,7 +79,8 @@ def _throughput(lines: Sequence[ClipLine], systems: int, manifest: dict[str, Any
     if sessions:
         wall_s, captions = sum(one["wall_s"] for one in sessions), sum(one["captions"] for one in sessions)
         inside_s = sum(one.get("captions_s") or 0.0 for one in sessions)
-        a_minute, outside = 60.0 * captions / wall_s, max(0.0, 1.0 - inside_s / wall_s)
+        work_s = sum(one["wall_s"] * _at_once(one) for one in sessions)
+        a_minute, outside = 60.0 * captions / wall_s, max(0.0, 1.0 - inside_s / work_s)
     else:
         timed = [line.wall_s for line in lines if line.wall_s]
         a_minute, outside = ratio(60.0 * len(timed), sum(timed)), None
