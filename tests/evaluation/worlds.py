@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from ugsd_core.evaluation.systems import parse_systems
 from ugsd_core.messages import Event
 from ugsd_core.verifier import LocalLink
 
-__all__ = ["FakeSource", "captions", "corpus", "facts", "plan_for", "run_all", "write_wav"]
+__all__ = ["FakeSource", "captions", "corpus", "facts", "plan_for", "run_all", "slow_source", "write_wav"]
 
 #: What differs from one run to the next whatever is done.
 MEASURED = ("clocks", "wall_s", "resources", "worker")
@@ -98,6 +99,11 @@ class FakeSource:
 
     def resources(self) -> dict[str, float | None]:
         return dict.fromkeys(("edge_cpu_s", "verifier_cpu_s", "edge_rss_mb", "verifier_rss_mb", "gpu_mb"), 1.0)
+
+
+def slow_source() -> FakeSource:
+    """One that leaves time to be ended in the middle."""
+    return FakeSource(on_event=lambda: time.sleep(0.02))
 
 
 def run_all(plan: EvaluationPlan, source: Any = None, **changes: Any) -> list[Step]:
