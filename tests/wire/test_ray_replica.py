@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +16,18 @@ from websockets.sync.client import connect as connect_websocket
 from websockets.typing import Origin, Subprotocol
 
 from tests.wire.fakes import EDGE, END, INFO, FakeVerifier, open_request, verify
+from ugsd_core.cli.parser import build_parser
+from ugsd_core.cli.ray_parser import least_and_most
 from ugsd_core.errors import HandshakeRefused, OptionError, ProtocolError
 from ugsd_core.options import DecodingOptions
+from ugsd_core.wire import ray_service
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
 from ugsd_core.wire.protocol import SUBPROTOCOL
 from ugsd_core.wire.ray_replica import REPLICA_HEADER, ReplicaSettings, VerifierReplica, replica_app
 from ugsd_core.wire.ray_service import Scale
 
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = DecodingOptions().to_dict()
 MADE = "tests.wire.fakes:FakeVerifier"
 
@@ -180,3 +185,33 @@ def test_scaling_follows_open_connections_and_leaves_room_for_those_of_a_lost_re
     for wrong in ((0, None), (2, 1)):
         with pytest.raises(OptionError):
             Scale(*wrong)
+
+
+def test_the_file_for_a_cluster_says_what_the_command_would_do() -> None:
+    yaml = pytest.importorskip("yaml")
+    file = yaml.safe_load((ROOT / "containers" / "ray-serve.yaml").read_text(encoding="utf-8"))
+    (application,) = file["applications"]
+    module, _, name = application["import_path"].partition(":")
+    assert (module, name) == (ray_service.__name__, ray_service.verifier_app.__name__)
+    settings = ReplicaSettings.from_dict(application["args"])
+    assert settings.needs_token and settings.device == "cuda"
+    (deployment,) = application["deployments"]
+    typed = Scale(1, 4, cpus=2, gpus=1).options(settings.grace_s)
+    assert deployment == {name: typed[name] for name in deployment}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [([], (2, None)), (["--replicas", "3"], (3, None)), (["--autoscale", "1,4"], (1, 4))],
+)
+def test_how_many_replicas_can_be_typed(words: list[str], found: tuple[int, int | None]) -> None:
+    args = build_parser("verifier").parse_args(["verifier", "--ray", *words])
+    assert args.ray == "local" and least_and_most(args) == found
+
+
+@pytest.mark.parametrize(
+    "words", [["--autoscale", "4"], ["--autoscale", "a,b"], ["--autoscale", "1,2", "--replicas", "2"]]
+)
+def test_numbers_of_replicas_that_mean_nothing_are_told(words: list[str]) -> None:
+    with pytest.raises(OptionError):
+        least_and_most(build_parser("verifier").parse_args(["verifier", "--ray", *words]))

@@ -16,6 +16,8 @@ process.py   `VerifierProcess`, a verifier as a child process on loopback
 keeper.py    `VerifierKeeper`, one that is started again when it ends
 drain.py     the orderly end of a server
 kept_codes.py  acoustic codes kept for an edge that comes back (no I/O)
+ray_replica.py  one of several verifiers behind Ray Serve (asyncio)
+ray_service.py  their deployment, and a local Ray
 emulated.py, faults.py  a relay with a slower network, and one that fails
 
 The protocol is written down in ``docs/protocol.md``.
