@@ -196,8 +196,6 @@ def ray_running(address: str, cpus: int) -> Iterator[None]:
     if local:
         # Ray would tell its makers that it was started; this program tells nobody anything unasked.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Its processes listen on every address of the machine; who has not its token is turned away.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
         more: dict[str, Any] = {
             "num_cpus": cpus,
             "object_store_memory": OBJECT_STORE_BYTES,
