@@ -11,6 +11,7 @@ from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
+from ugsd_core.cli.operations_parser import add_operations
 from ugsd_core.cli.plugin_names import WithPlugins
 from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.report_parser import add_report, add_sweep
@@ -205,6 +206,7 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_device(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that run the model (2)")
     add_sharing(parser)
+    add_operations(parser)
     parser.add_argument("--allow-remote", action="store_true", help="accept edges from other machines")
     parser.add_argument("--announce", action="store_true", help="print address and name as one JSON line when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this ends")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import traceback
 from typing import Protocol
 
 from ugsd_core.batching import MIN_RETRY_MS
-from ugsd_core.errors import OptionError, ProtocolError, WireError
+from ugsd_core.errors import OptionError, ProtocolError, VerifierBusy, WireError
+from ugsd_core.logs import places, told
 from ugsd_core.messages import VerifyRequest
 from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S
 from ugsd_core.wire.kept_codes import KeptCodes
@@ -32,6 +32,7 @@ from ugsd_core.wire.messages import (
 from ugsd_core.wire.protocol import decode_up, encode
 from ugsd_core.wire.service import Service, busy
 from ugsd_core.wire.session import JudgeWork, OpenWork, ServerSession, Work
+from ugsd_core.wire.tally import Tally
 
 __all__ = ["HELLO_TIMEOUT_S", "Connection", "Frames", "FramesClosed"]
 
@@ -66,7 +67,11 @@ class Frames(Protocol):
 
 
 class Connection:
-    """One session: frames in, frames out, lanes in between."""
+    """One session: frames in, frames out, lanes in between.
+
+    Attributes:
+        tally: What it did, in numbers.
+    """
 
     def __init__(
         self, frames: Frames, service: Service, access_token: str | None, kept: KeptCodes | None = None
@@ -76,13 +81,15 @@ class Connection:
         self._session = ServerSession(service.verifier.info, access_token=access_token, kept=kept)
         self._lanes: dict[int, Lane] = {}
         self._shut_out: frozenset[str] = frozenset()
+        self.tally = Tally(service.measures)
 
     async def run(self) -> None:
         """Serve until the connection ends; never raises for what the other side did."""
         try:
             await self._serve()
         except ProtocolError as error:
-            logger.warning("A session broke the protocol and was ended (%s).", error.code)
+            extra = told("protocol_broken", code=error.code, **self.tally.who)
+            logger.warning("A session broke the protocol and was ended (%s).", error.code, extra=extra)
             sentence = _sentence(error)
             known = self._session.greeted
             last: DownMessage = ErrorReply(error.code, sentence) if known else Refused(error.code, sentence)
@@ -92,7 +99,8 @@ class Connection:
         except FramesClosed:
             pass
         except TimeoutError:
-            logger.info("A connection sent no hello in time and was closed.")
+            extra = told("hello_missing", **self.tally.who)
+            logger.info("A connection sent no hello in time and was closed.", extra=extra)
         finally:
             lanes = list(self._lanes.values())
             for lane in lanes:
@@ -118,9 +126,11 @@ class Connection:
         while True:
             async with asyncio.timeout(None if self._session.greeted else HELLO_TIMEOUT_S):
                 frame = await self._frames.recv()
+            self.tally.frame(len(frame))
             if not isinstance(frame, bytes):
                 raise ProtocolError("frames are binary")
             message, _ = decode_up(frame, self._session.info.vocabulary_size)
+            self.tally.received(message)
             refusal = self._refusal(message)
             if refusal is not None:
                 await self.send((refusal,))
@@ -174,18 +184,26 @@ class Connection:
         if isinstance(error, FeaturesNeeded) and not isinstance(work, OpenWork):
             await self.send(self._session.needs_features(work))
             return
+        retry_after_ms = None
         if isinstance(error, ProtocolError):
             code, sentence = error.code, _sentence(error)
+            if isinstance(error, VerifierBusy):
+                retry_after_ms = round(error.retry_after_s * 1e3)
         elif isinstance(error, WireError | OptionError):
             code, sentence = "refused", _sentence(error)
         else:
             code, sentence = "internal", "The verifier failed on this request; its own log says where."
             # Without the exception's text, which may quote ids.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("The verifier failed with %s.\n%s", type(error).__name__, frames)
+            kind, trace = type(error).__name__, places(error.__traceback__)
+            logger.error(
+                "The verifier failed with %s at %s.",
+                kind,
+                trace[-1] if trace else "an unknown place",
+                extra=told("work_failed", code=code, error=kind, trace=trace, **self.tally.who),
+            )
         if isinstance(work, OpenWork):
             self._lanes.pop(work.serial, None)
-        await self.send(self._session.failed(work, code, sentence))
+        await self.send(self._session.failed(work, code, sentence, retry_after_ms))
 
     async def send(self, replies: tuple[DownMessage, ...]) -> None:
         """Send messages; one that the verifier filled wrongly becomes an error message.
@@ -197,8 +215,14 @@ class Connection:
             try:
                 frame, _ = encode(reply, self._session.info.vocabulary_size)
             except ProtocolError as error:
-                logger.error("The verifier gave an answer that cannot be sent: %s.", error)
-                frame, _ = encode(_unsendable(reply))
+                logger.error(
+                    "The verifier gave an answer that cannot be sent (%s).",
+                    error.code,
+                    extra=told("unsendable", code=error.code, trace=places(error.__traceback__), **self.tally.who),
+                )
+                reply = _unsendable(reply)
+                frame, _ = encode(reply)
+            self.tally.sent(reply, len(frame))
             await self._frames.send(frame)
 
 

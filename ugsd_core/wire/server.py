@@ -23,16 +23,18 @@ from websockets.typing import Origin, Subprotocol
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.errors import OptionError, WireError
+from ugsd_core.logs import told
 from ugsd_core.verifier import Verifier
 from ugsd_core.wire.connection import HELLO_TIMEOUT_S, Connection, FramesClosed
 from ugsd_core.wire.drain import drain
+from ugsd_core.wire.endpoints import Endpoints, MetricsAddress
 from ugsd_core.wire.frames import MAX_FRAME_BYTES
 from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.messages import Refused
 from ugsd_core.wire.protocol import SUBPROTOCOL
 from ugsd_core.wire.service import Service
 
-__all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "WebSocketFrames", "serve"]
+__all__ = ["DEFAULT_HOST", "MAX_SESSIONS", "WebSocketFrames", "listen", "quiet_logger", "serve"]
 
 DEFAULT_HOST = "127.0.0.1"
 MAX_SESSIONS = 256
@@ -40,8 +42,8 @@ CLOSE_TIMEOUT_S = 2.0
 
 logger = logging.getLogger(__name__)
 # At DEBUG websockets logs the content of frames; captions and codes must not get into a log that way.
-_websocket_logger = logging.getLogger("ugsd_core.wire.websocket")
-_websocket_logger.setLevel(logging.ERROR)
+quiet_logger = logging.getLogger("ugsd_core.wire.websocket")
+quiet_logger.setLevel(logging.ERROR)
 
 
 class WebSocketFrames:
@@ -77,21 +79,27 @@ def _checked_host(host: str, allow_remote: bool) -> str:
     """
     if host == "localhost":  # might stand for two addresses, which would get two ports
         return DEFAULT_HOST
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
+    local = _is_local(host)
     if not local and not allow_remote:
         raise OptionError(
             f"{host} can be reached from other machines. Serve on 127.0.0.1, or allow it explicitly "
             "(--allow-remote) behind a reverse proxy that checks who connects."
         )
     if not local:
-        logger.warning("Serving on %s: who may connect has to be decided by a reverse proxy in front.", host)
+        sentence = "Serving on %s: who may connect has to be decided by a reverse proxy in front."
+        logger.warning(sentence, host, extra=told("remote", host=host))
     return host
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
     """A listening socket.
 
     Raises:
@@ -126,6 +134,8 @@ async def serve(
     stop: asyncio.Event | None = None,
     grace_s: float = 0.0,
     at_once: asyncio.Event | None = None,
+    metrics: MetricsAddress | None = None,
+    on_service: Callable[[Service], None] | None = None,
 ) -> None:
     """Serve until ``stop`` is set.
 
@@ -141,60 +151,72 @@ async def serve(
         stop: Ends the server when set.
         grace_s: How long captions under way may go on after that (`ugsd_core.wire.drain`).
         at_once: Ends the grace when set.
+        metrics: Where operators read the measures; None: on the same port, if only this machine reaches it.
+        on_service: Called with what all sessions share, before connections are accepted.
 
     Raises:
         OptionError: If the host can be reached from other machines and ``allow_remote`` is not given.
         WireError: If the port is taken.
     """
     host = _checked_host(host, allow_remote)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     address = "ws://{}:{}".format(f"[{host}]" if ":" in host else host, listener.getsockname()[1])
     stop = stop or asyncio.Event()
-    open_sessions = 0
     connections: set[Connection] = set()
     kept = KeptCodes()
 
     async def handle(websocket: ServerConnection) -> None:
-        nonlocal open_sessions
         websocket.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(WebSocketFrames(websocket), service, access_token, kept)
-        if open_sessions >= MAX_SESSIONS:
+        measures = service.measures
+        if measures.sessions >= MAX_SESSIONS:
             busy = Refused("busy", f"The verifier already serves {MAX_SESSIONS} sessions; try again later.")
             with contextlib.suppress(ConnectionClosed, FramesClosed, TimeoutError):
                 async with asyncio.timeout(HELLO_TIMEOUT_S):
                     await websocket.recv()  # an edge that is cut off while it still speaks would not hear why
                 await connection.send((busy,))
             return
-        open_sessions += 1
+        measures.began()
         connections.add(connection)
-        logger.info("A session began; %d open.", open_sessions)
+        extra = told("session_began", open=measures.sessions, **connection.tally.who)
+        logger.info("A session began; %d open.", measures.sessions, extra=extra)
         try:
             await connection.run()
         finally:
-            open_sessions -= 1
+            measures.ended()
             connections.discard(connection)
-            logger.info("A session ended; %d open.", open_sessions)
+            extra = told("session_ended", open=measures.sessions, **connection.tally.totals())
+            logger.info("A session ended; %d open.", measures.sessions, extra=extra)
 
     service = Service(verifier, limits, workers=workers)
+    endpoints = Endpoints(service, metrics=metrics is None and _is_local(host))
+    if on_service is not None:
+        on_service(service)
     try:
-        async with serve_websocket(
-            handle,
-            sock=listener,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            origins=[None if origin is None else Origin(origin) for origin in origins],
-            compression=None,
-            max_size=MAX_FRAME_BYTES,
-            max_queue=4,
-            close_timeout=CLOSE_TIMEOUT_S,
-            server_header=None,
-            logger=_websocket_logger,
-        ) as server:
+        async with (
+            endpoints.listening(metrics),
+            serve_websocket(
+                handle,
+                sock=listener,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                origins=[None if origin is None else Origin(origin) for origin in origins],
+                compression=None,
+                max_size=MAX_FRAME_BYTES,
+                max_queue=4,
+                close_timeout=CLOSE_TIMEOUT_S,
+                server_header=None,
+                logger=quiet_logger,
+                process_request=endpoints.for_edges,
+            ) as server,
+        ):
             if on_ready is not None:
                 on_ready(address)
             await stop.wait()
             if grace_s > 0:
                 server.close(close_connections=False)  # nobody is let in any more
-                await drain(connections, server.wait_closed(), grace_s, at_once)
+                service.measures.draining = True
+                stood, cut = await drain(connections, server.wait_closed(), grace_s, at_once)
+                service.measures.drained(stood - cut, cut)
     finally:
         listener.close()
         await asyncio.to_thread(service.close)

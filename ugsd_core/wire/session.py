@@ -114,6 +114,7 @@ class _Utterance:
     Attributes:
         opening: What it was opened with, without the code.
         waiting: Whether the code is on its way.
+        again: Sequence numbers that were put off and may be asked once more.
     """
 
     name: str
@@ -123,6 +124,7 @@ class _Utterance:
     held: list[JudgeWork | GenerateWork] = field(default_factory=list)
     highest: int = -1
     pending: dict[int, VerifyRequest] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)
     answered: OrderedDict[int, tuple[VerifyRequest, DownMessage]] = field(default_factory=OrderedDict)
 
 
@@ -266,12 +268,13 @@ class ServerSession:
         if sequence in utterance.pending:
             # Its answer is on its way; one is enough.
             return Step(() if utterance.pending[sequence] == request else (self._misused(request),))
-        if sequence <= utterance.highest:
+        if sequence <= utterance.highest and sequence not in utterance.again:
             return Step((self._misused(request),))
         work = JudgeWork(utterance.serial, request, self._reopening(utterance))
         if utterance.waiting and not self._hold(utterance, work):
             return Step((ErrorReply("order", "Too many messages came before the acoustic code.", *_of(request)),))
-        utterance.highest = sequence
+        utterance.highest = max(utterance.highest, sequence)
+        utterance.again.discard(sequence)
         utterance.pending[sequence] = request
         return Step() if utterance.waiting else Step(work=(work,))
 
@@ -309,21 +312,33 @@ class ServerSession:
         name = work.generate.request.utterance
         return (GeneratedEnd(name, work.generate.stream),) if self._current(work.serial, name) else ()
 
-    def failed(self, work: Work, code: str, sentence: str) -> tuple[DownMessage, ...]:
-        """The model refused or failed. An utterance that cannot be opened is forgotten."""
+    def failed(
+        self, work: Work, code: str, sentence: str, retry_after_ms: int | None = None
+    ) -> tuple[DownMessage, ...]:
+        """The model refused or failed. An utterance that cannot be opened is forgotten.
+
+        Args:
+            retry_after_ms: When the same may be asked again; None if the answer would be the same.
+        """
         match work:
             case OpenWork(serial=serial, request=opening):
                 if not self._current(serial, opening.utterance):
                     return ()
                 self._forget(opening.utterance)
-                return (ErrorReply(code, sentence, opening.utterance),)
+                return (ErrorReply(code, sentence, opening.utterance, retry_after_ms=retry_after_ms),)
+            case JudgeWork(serial=serial, request=request) if retry_after_ms is not None:
+                utterance = self._current(serial, request.utterance)
+                if utterance is None or utterance.pending.pop(request.sequence, None) is None:
+                    return ()
+                utterance.again.add(request.sequence)
+                return (ErrorReply(code, sentence, *_of(request), retry_after_ms=retry_after_ms),)
             case JudgeWork(request=request):
                 return self._answer(work, ErrorReply(code, sentence, *_of(request)))
             case GenerateWork(serial=serial, generate=generate):
                 name = generate.request.utterance
                 if not self._current(serial, name):
                     return ()
-                return (ErrorReply(code, sentence, name, stream=generate.stream),)
+                return (ErrorReply(code, sentence, name, stream=generate.stream, retry_after_ms=retry_after_ms),)
 
     def needs_features(self, work: JudgeWork | GenerateWork) -> tuple[DownMessage, ...]:
         """The model has forgotten the utterance and the session its code: ask for it, and keep the work until then."""
