@@ -229,6 +229,22 @@ def test_generation_is_answered_with_its_number() -> None:
     assert isinstance(error, ErrorReply) and (error.code, error.stream) == ("unknown_utterance", 8)
 
 
+def test_a_block_that_was_put_off_may_be_asked_again_and_one_that_was_refused_gets_the_same_answer() -> None:
+    session = greeted()
+    opened(session)
+    asked = [verify("1", sequence, (1, 2)) for sequence in range(3)]
+    works = [session.receive(request).work[0] for request in asked]
+    (busy,) = session.failed(works[0], "busy", "later", 20)
+    assert isinstance(busy, ErrorReply) and (busy.sequence, busy.retry_after_ms) == (0, 20)
+    assert session.failed(works[0], "busy", "later", 20) == (), "answered already"
+    (refused,) = session.failed(works[1], "bad_base", "no")
+    assert session.receive(asked[1]).replies == (refused,)
+    (again,) = session.receive(asked[0]).work
+    assert isinstance(again, JudgeWork) and session.receive(asked[0]).work == (), "one answer is enough"
+    (reply,) = session.judged(again, verdict_on(again))
+    assert session.receive(asked[0]).replies == (reply,)
+
+
 # ── Edge ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -21,7 +21,7 @@ from ugsd_core.batched_verifier import JudgeTask, Task
 from ugsd_core.batching import MAX_RETRY_MS, Admission, BatchLimits, Job, Scheduler
 from ugsd_core.errors import VerifierBusy
 from ugsd_core.exhaustion import exhausted
-from ugsd_core.logs import told
+from ugsd_core.logs import places, told
 from ugsd_core.memory import MemoryLedger
 from ugsd_core.messages import OpenRequest, VerifyRequest
 from ugsd_core.verifier import Verifier, VerifierUtterance
@@ -220,8 +220,8 @@ class Service:
             while self._step():  # a call of its own: a worker that waits must not hold on to what it did last
                 pass
         except BaseException as error:  # a bug, or an exit that a plug-in asked for: readiness and watchdog see it
-            logger.critical("A worker died of %s.", type(error).__name__, extra=told("worker_died"))
-            raise
+            kind, trace = type(error).__name__, places(error.__traceback__)
+            logger.critical("A worker died of %s.", kind, extra=told("worker_died", error=kind, trace=trace))
         finally:
             self._busy_since.pop(threading.get_ident(), None)
 
