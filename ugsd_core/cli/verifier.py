@@ -7,7 +7,6 @@ import os
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError
 
 __all__ = ["limits_of", "run"]
@@ -21,9 +20,16 @@ def run(args: argparse.Namespace) -> int:
         OptionError: If a setting has no meaning.
         WireError: If the port is in use, or the host is not of this machine.
     """
+    if args.verifier_command == "token":
+        from ugsd_core.cli.verifier_access import print_token
+
+        return print_token(args.name)
     if args.workers < 1:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
+    from ugsd_core.cli.verifier_access import access_of
+
     limits = limits_of(args)
+    access = access_of(args, os.environ)
     with progress("loading the verifier", quiet=args.announce):
         from ugsd_core.batched_verifier import load_verifier
         from ugsd_core.models.loading import default_checkpoint
@@ -43,8 +49,7 @@ def run(args: argparse.Namespace) -> int:
         exit_with_parent=args.exit_with_parent,
         workers=args.workers,
         limits=limits,
-        allow_remote=args.allow_remote,
-        access_token=os.environ.get(TOKEN_VARIABLE) or None,
+        access=access,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.verifier import Verifier
+from ugsd_core.wire.door import Access
 from ugsd_core.wire.server import DEFAULT_HOST, serve
 
 __all__ = ["run_server"]
@@ -30,14 +31,14 @@ def run_server(
     announce: bool = False,
     exit_with_parent: bool = False,
     workers: int = 2,
-    allow_remote: bool = False,
-    access_token: str | None = None,
+    access: Access | None = None,
     limits: BatchLimits | None = None,
     grace_s: float = GRACE_S,
 ) -> int:
     """Serve in the foreground; the body of the command line's ``verifier``.
 
     Args:
+        access: Who may connect, and how (`ugsd_core.wire.door.Access`).
         announce: Print one line of JSON to stdout, ``{"address": …, "name": …}``, once connections are accepted.
         exit_with_parent: End at once when stdin reaches its end, which it does however the parent process ends.
         grace_s: How long captions under way may go on after SIGTERM or SIGINT; a second signal ends the process.
@@ -56,11 +57,11 @@ def run_server(
             print(f"{verifier.info.name} listens on {address}", file=sys.stderr, flush=True)
 
     async def main() -> None:
-        stop, at_once = asyncio.Event(), asyncio.Event()
+        stop, at_once, reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
         if exit_with_parent:
             watched = (asyncio.get_running_loop(), at_once, stop)
             threading.Thread(target=_watch_parent, args=watched, name="watch-parent", daemon=True).start()
-        with _ending_on_signals(stop):
+        with _ending_on_signals(stop), _reading_anew_on_hangup(reload):
             await serve(
                 verifier,
                 host,
@@ -68,11 +69,11 @@ def run_server(
                 workers=workers,
                 limits=limits,
                 on_ready=ready,
-                allow_remote=allow_remote,
-                access_token=access_token,
+                access=access,
                 stop=stop,
                 grace_s=grace_s,
                 at_once=at_once,
+                reload=reload,
             )
 
     asyncio.run(main())
@@ -101,6 +102,21 @@ def _ending_on_signals(stop: asyncio.Event) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+@contextlib.contextmanager
+def _reading_anew_on_hangup(reload: asyncio.Event) -> Iterator[None]:
+    """SIGHUP sets ``reload``; on its own it would end the process."""
+    loop = asyncio.get_running_loop()
+    number = getattr(signal, "SIGHUP", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop.add_signal_handler(number, reload.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, *events: asyncio.Event) -> None:
