@@ -47,7 +47,8 @@ def test_every_option_of_the_verifier_can_stand_in_the_file_and_what_is_printed_
     typed = ["verifier", "--port", "9", "--memory-mb", "7.5", "--host", 'a"b\\c', "--log-level", "debug"]
     args = parsed(typed)
     text = written(build_parser("verifier"), args)
-    options = {word for action in subparser()._actions for word in action.option_strings if word.startswith("--")}
+    words = ([word for word in action.option_strings if word.startswith("--")] for action in subparser()._actions)
+    options = {found[0] for found in words if found}  # some have a second name
     keys = {f"--{match}" for match in re.findall(r"^(?:# )?([a-z0-9-]+) =", text, re.M)}
     assert options - keys == {"--help", "--config", "--print-config"}
     again = parsed(["verifier", "--config", file(text)])
@@ -75,7 +76,8 @@ def subparser() -> argparse.ArgumentParser:
         ('port = "8765"\n', r'line 1: port is a whole number, not "8765"'),
         ("port = true\n", r"line 1: port is a whole number, not true"),
         ("\nhost = 1\n", r"line 2: host is a text in quotes, not 1"),
-        ('allow-remote = "yes"\n', r'line 1: allow-remote is true or false, not "yes"'),
+        ('announce = "yes"\n', r'line 1: announce is true or false, not "yes"'),
+        ("allow-remote = true\n", r"line 1: allow-remote stands in \[access\], as insecure-plaintext"),
         ("[sharing]\nbatch-window-ms = []\n", r"line 2: batch-window-ms is a number, not \[\]"),
         ('[sharing]\nmemory-mb = "lots"\n', r'line 2: memory-mb cannot be "lots" \(a number of megabytes, or auto'),
         ('[operations]\nlog-format = "jsn"\n', r'line 2: log-format is one of text, json, not "jsn"; json is near'),
@@ -89,6 +91,13 @@ def test_what_is_wrong_is_one_sentence_with_its_place(
     assert main(["verifier", "--config", file(text)]) == 2
     error = capsys.readouterr().err
     assert re.search(said, error) and error.count("\n") == 1 and "s3cret" not in error
+
+
+def test_lists_and_second_names_of_options_are_known(file: Any) -> None:
+    config = file('[access]\nallow-remote = true\ntrusted-proxy = ["10.0.0.1", "10.0.0.2"]\ntoken-file = "t"\n')
+    args = parsed(["verifier", "--config", config])
+    assert args.insecure_plaintext and args.trusted_proxy == ["10.0.0.1", "10.0.0.2"] and args.token_file == Path("t")
+    assert parsed(["verifier", "--config", config, "--trusted-proxy", "10.9.9.9"]).trusted_proxy == ["10.9.9.9"]
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

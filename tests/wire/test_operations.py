@@ -23,7 +23,9 @@ from ugsd_core.errors import ProtocolError, VerdictTimeout, WireError
 from ugsd_core.logs import set_up
 from ugsd_core.messages import GenerateRequest
 from ugsd_core.wire import service as service_module
+from ugsd_core.wire.access import AccessTokens
 from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.door import Access, networks
 from ugsd_core.wire.endpoints import MetricsAddress
 from ugsd_core.wire.notify import notify, watchdog_s
 
@@ -131,9 +133,20 @@ def test_measures_are_for_whoever_runs_the_verifier() -> None:
             assert get(address, "/metrics", **{header: "1.2.3.4"})[0] == 404
             assert get(address, "/healthz", **{header: "1.2.3.4"}) == (200, "ok\n")
         assert get(address, "/")[0] == 426 and get(address, "/healthz?x=1")[0] == 200
-    with serving(FakeVerifier(), host="0.0.0.0", allow_remote=True) as address:
+    token = AccessTokens.single("x" * 32)
+    reached = Access(tokens=token, insecure_plaintext=True)
+    with serving(FakeVerifier(), host="0.0.0.0", access=reached) as address:
         assert get(address.replace("0.0.0.0", "127.0.0.1"), "/metrics")[0] == 404
         assert get(address.replace("0.0.0.0", "127.0.0.1"), "/readyz")[0] == 200
+    with serving(FakeVerifier(), access=Access(tokens=token, trusted_proxies=networks(["127.0.0.1"]))) as address:
+        assert get(address, "/metrics")[0] == 404, "a proxy is in front"
+
+
+def test_a_web_page_whose_name_was_pointed_here_reads_no_measures_and_probes_need_no_name() -> None:
+    with serving(FakeVerifier()) as address:
+        assert get(address, "/metrics", Host="evil.example")[0] == 421
+        assert get(address, "/healthz", Host="10.1.2.3:8765")[0] == 200
+        assert value(get(address, "/metrics")[1], 'ugsd_verifier_refusals_total{code="http_421"}') == 1.0
 
 
 def free_port() -> int:

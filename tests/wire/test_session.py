@@ -80,14 +80,6 @@ def test_refusals(hello: Hello, code: str) -> None:
     assert isinstance(refused, Refused) and refused.code == code and step.ends and not session.greeted
 
 
-def test_access_token() -> None:
-    for token in (None, "wrong", "ßecret"):
-        (refused,) = ServerSession(INFO, access_token="secret").receive(replace(HELLO, access_token=token)).replies
-        assert isinstance(refused, Refused) and refused.code == "token"
-    session = ServerSession(INFO, access_token="secret")
-    assert session.receive(replace(HELLO, access_token="secret")).replies == (Welcome(PROTOCOL_VERSION, INFO),)
-
-
 def test_a_repeated_sequence_number_gets_the_same_verdict_without_work() -> None:
     session = greeted()
     opened(session)

@@ -50,6 +50,10 @@ class _Key:
         """For messages."""
         return f"{self.name} in [{self.table}]" if self.table else self.name
 
+    def is_called(self, name: str) -> bool:
+        """Whether the option can be typed by this name; some have two."""
+        return f"--{name}" in self.action.option_strings
+
 
 def configured(parser: argparse.ArgumentParser, argv: Sequence[str], args: argparse.Namespace) -> argparse.Namespace:
     """The arguments again, with the file's values where nothing was typed.
@@ -62,7 +66,11 @@ def configured(parser: argparse.ArgumentParser, argv: Sequence[str], args: argpa
         OptionError: If the file cannot be read, or holds what is no option or no value of one.
     """
     command = _command(parser, args.command)
-    command.set_defaults(**_read(Path(args.config_file).expanduser(), command))
+    values = _read(Path(args.config_file).expanduser(), command)
+    for key in _keys(command):  # what is typed takes the place of the file's list, and is not added to it
+        if _appends(key.action) and getattr(args, key.action.dest) != key.action.default:
+            values.pop(key.action.dest, None)
+    command.set_defaults(**values)
     return parser.parse_args(argv)
 
 
@@ -126,7 +134,7 @@ def _read(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
     keys = list(_keys(parser))
     values: dict[str, Any] = {}
     for table, name, value in _entries(found, {key.table for key in keys}):
-        key = next((key for key in keys if (key.table, key.name) == (table, name)), None)
+        key = next((key for key in keys if key.table == table and name and key.is_called(name)), None)
         place = f"{path}{_line(text, table, name)}"
         if key is None:
             raise OptionError(f"{place}: {_unknown(table, name, keys)}")
@@ -153,7 +161,7 @@ def _unknown(table: str, name: str, keys: list[_Key]) -> str:
         tables = sorted({key.table for key in keys if key.table})
         near = difflib.get_close_matches(table, tables, 1, 0.5)
         return f"there is no table [{table}]; " + (f"[{near[0]}] is near" if near else f"there are {_listed(tables)}")
-    same = next((key for key in keys if key.name == name.replace("_", "-")), None)
+    same = next((key for key in keys if key.is_called(name.replace("_", "-"))), None)
     if same is not None:
         where = f"in [{same.table}]" if same.table else "above the first table"
         return f"{name} stands {where}, as {same.name}"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from ugsd_core.cli.config import configured, written
+from ugsd_core.cli.edge_access import take_edge_access
 from ugsd_core.cli.parser import build_parser
 from ugsd_core.errors import UgsdError
 from ugsd_core.parts import lacking
@@ -67,6 +68,7 @@ def _run(argv: list[str]) -> int:
     if getattr(args, "print_config", False):
         print(written(parser, args), end="")
         return 0
+    take_edge_access(args)
     run = getattr(args, "run", None)
     if run is None:
         run = importlib.import_module(f"ugsd_core.cli.{args.command}").run

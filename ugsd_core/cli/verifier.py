@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError
 from ugsd_core.logs import adopt, set_up, told
 
@@ -29,12 +28,19 @@ def run(args: argparse.Namespace) -> int:
         OptionError: If a setting has no meaning.
         WireError: If the port is in use, or the host is not of this machine.
     """
+    if args.verifier_command == "token":
+        from ugsd_core.cli.verifier_access import print_token
+
+        return print_token(args.name)
     if args.workers < 1:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
     if args.grace_s < 0.0:
         raise OptionError(f"--grace-s is a time, not {args.grace_s:g} s")
+    from ugsd_core.cli.verifier_access import access_of
+
     limits_of(args)  # before minutes are spent on loading
     set_up(args.log_format, args.log_level or ("warning" if args.announce else "info"))
+    access = access_of(args, os.environ)
     with _loading(args):
         from ugsd_core.batched_verifier import load_verifier
         from ugsd_core.models.loading import default_checkpoint
@@ -56,8 +62,7 @@ def run(args: argparse.Namespace) -> int:
         exit_with_parent=args.exit_with_parent,
         workers=args.workers,
         limits=limits_of(args),
-        allow_remote=args.allow_remote,
-        access_token=os.environ.get(TOKEN_VARIABLE) or None,
+        access=access,
         grace_s=args.grace_s,
         metrics=None if args.metrics_port is None else MetricsAddress(args.metrics_port, args.metrics_host),
     )

@@ -15,6 +15,7 @@ from ugsd_core.batching import MIN_RETRY_MS
 from ugsd_core.errors import OptionError, ProtocolError, VerifierBusy, WireError
 from ugsd_core.logs import places, told
 from ugsd_core.messages import VerifyRequest
+from ugsd_core.wire.door import Guest
 from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S
 from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.lanes import FeaturesNeeded, Lane
@@ -37,6 +38,10 @@ from ugsd_core.wire.tally import Tally
 __all__ = ["HELLO_TIMEOUT_S", "Connection", "Frames", "FramesClosed"]
 
 HELLO_TIMEOUT_S = 10.0
+#: What a session that is too old gets for the caption under way.
+LAST_GRACE_S = 60.0
+#: Close code of RFC 6455, 7.4: whoever it is may not be here.
+POLICY = 1008
 
 logger = logging.getLogger(__name__)
 
@@ -69,16 +74,23 @@ class Frames(Protocol):
 class Connection:
     """One session: frames in, frames out, lanes in between.
 
+    Args:
+        frames: What carries it.
+        service: The model, shared with all other sessions.
+        guest: Whoever is at the other end, as the door sees it; or the token to be shown, None for none.
+        kept: What connections leave for the next one of the same edge.
+
     Attributes:
         tally: What it did, in numbers.
     """
 
     def __init__(
-        self, frames: Frames, service: Service, access_token: str | None, kept: KeptCodes | None = None
+        self, frames: Frames, service: Service, guest: Guest | str | None, kept: KeptCodes | None = None
     ) -> None:
         self._frames = frames
         self._service = service
-        self._session = ServerSession(service.verifier.info, access_token=access_token, kept=kept)
+        self._guest = guest if isinstance(guest, Guest) else Guest.of(guest)
+        self._session = ServerSession(service.verifier.info, kept=kept)
         self._lanes: dict[int, Lane] = {}
         self._shut_out: frozenset[str] = frozenset()
         self.tally = Tally(service.measures)
@@ -108,6 +120,19 @@ class Connection:
             await asyncio.gather(*(lane.finished() for lane in lanes))
             self._service.forget_codes(self)
             self._session.ended()
+            self._guest.leave()
+
+    async def look_after(self) -> None:
+        """End what has lasted too long or whose token was removed; called every few seconds."""
+        guest, overdue_s = self._guest, self._guest.overdue_s()
+        if guest.removed():
+            extra = told("token_removed", **self.tally.who)
+            logger.info("A session ended, since its access token was removed.", extra=extra)
+            await self.end(POLICY)
+        elif guest.idle() or overdue_s > LAST_GRACE_S:
+            await self.end(GOING_AWAY)
+        elif overdue_s > 0 and not self._session.draining:
+            await self.drain()
 
     async def drain(self) -> None:
         """Begin nothing new; end as soon as nothing is open."""
@@ -123,31 +148,51 @@ class Connection:
         await self._frames.close(code)
 
     async def _serve(self) -> None:
-        while True:
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            frame = await self._frames.recv()
+        self.tally.frame(len(frame))
+        refused = await self._guest.greet(frame)
+        if refused is not None:
+            await self.send((refused,))
+            await self._frames.close(POLICY)
+            return
+        self._session.client = self._guest.client
+        kind, _, name = self._guest.client.partition(" ")
+        self.tally.client = name if kind == "token" else None  # an address is nobody's business here
+        while not await self._take(frame):
             async with asyncio.timeout(None if self._session.greeted else HELLO_TIMEOUT_S):
                 frame = await self._frames.recv()
             self.tally.frame(len(frame))
-            if not isinstance(frame, bytes):
-                raise ProtocolError("frames are binary")
-            message, _ = decode_up(frame, self._session.info.vocabulary_size)
-            self.tally.received(message)
-            refusal = self._refusal(message)
-            if refusal is not None:
-                await self.send((refusal,))
-                continue
-            step = self._session.receive(message)
-            if isinstance(message, Open):
-                self._service.hold_codes(self, self._session.code_bytes, self._session.forget_code)
-            for serial in step.forgotten:
-                lane = self._lanes.pop(serial, None)
-                if lane is not None:
-                    lane.stop()
-            await self.send(step.replies)
-            for work in step.work:
-                await self._lane(work.serial).put(work)
-            if step.ends or self._session.drained:
-                await self._frames.close(GOING_AWAY if self._session.drained else 1000)
-                return
+
+    async def _take(self, frame: bytes | str) -> bool:
+        """Handle a frame; whether it was the session's last."""
+        pause_s = self._guest.received(len(frame))
+        if pause_s:
+            await asyncio.sleep(pause_s)
+        if not isinstance(frame, bytes):
+            raise ProtocolError("frames are binary")
+        message, _ = decode_up(frame, self._session.info.vocabulary_size)
+        self.tally.received(message)
+        refusal = self._refusal(message)
+        if refusal is not None:
+            await self.send((refusal,))
+            return False
+        step = self._session.receive(message)
+        if isinstance(message, Open):
+            self._service.hold_codes(self, self._session.code_bytes, self._session.forget_code)
+        for serial in step.forgotten:
+            lane = self._lanes.pop(serial, None)
+            if lane is not None:
+                lane.stop()
+        await self.send(step.replies)
+        for work in step.work:
+            await self._lane(work.serial).put(work)
+        if step.ends or self._session.drained:
+            await self._frames.close(GOING_AWAY if self._session.drained else 1000)
+            return True
+        if isinstance(message, Open) and self._guest.opened():
+            await self.drain()
+        return False
 
     def _lane(self, serial: int) -> Lane:
         if serial not in self._lanes:
@@ -158,14 +203,18 @@ class Connection:
         """Back-pressure, before any work and before anything of the request is remembered; None if there is room."""
         if not self._session.greeted or not isinstance(message, Open | VerifyRequest | Generate):
             return None
-        retry_after_ms = self._service.admission.refusal_after_ms(self)
         name = message.request.utterance if isinstance(message, Generate) else message.utterance
+        too_long = self._guest.too_long(message)
+        if too_long is not None:
+            return ErrorReply("too_long", too_long, name)
+        limited_ms = self._guest.retry_after_ms(message)
+        retry_after_ms = limited_ms or self._service.admission.refusal_after_ms(self)
         if isinstance(message, Open):
             # What follows an opening that was refused is refused, too: it would be about nothing.
             self._shut_out = self._shut_out | {name} if retry_after_ms is not None else self._shut_out - {name}
         elif name in self._shut_out:
             retry_after_ms = retry_after_ms or MIN_RETRY_MS
-        return None if retry_after_ms is None else busy(message, retry_after_ms)
+        return None if retry_after_ms is None else busy(message, retry_after_ms, limited=limited_ms is not None)
 
     async def _done(self, work: Work, result: object) -> None:
         """A piece of work has a result (None: the end of a generated caption)."""
@@ -213,7 +262,7 @@ class Connection:
         """
         for reply in replies:
             try:
-                frame, _ = encode(reply, self._session.info.vocabulary_size)
+                frame, _ = encode(reply, self._session.info.vocabulary_size, self._session.padding)
             except ProtocolError as error:
                 logger.error(
                     "The verifier gave an answer that cannot be sent (%s).",
@@ -221,7 +270,7 @@ class Connection:
                     extra=told("unsendable", code=error.code, trace=places(error.__traceback__), **self.tally.who),
                 )
                 reply = _unsendable(reply)
-                frame, _ = encode(reply)
+                frame, _ = encode(reply, padding=self._session.padding)
             self.tally.sent(reply, len(frame))
             await self._frames.send(frame)
 

@@ -55,14 +55,30 @@ class Endpoints:
         self._service = service
         self._metrics = metrics
 
-    def for_edges(self, _: ServerConnection, request: Request) -> Response | None:
-        """The answer on the edges' port; None for what is not asked here, such as a WebSocket."""
-        direct = not any(name in request.headers for name in FORWARDED)
-        return self._answer(request, self._metrics and direct)
+    def probe(self, request: Request) -> Response | None:
+        """The answer to ``/healthz`` and ``/readyz``, whoever asks; None to anything else."""
+        path = request.path.partition("?")[0]
+        if path == "/healthz":
+            return _text(HTTPStatus.OK, "ok\n")
+        if path == "/readyz":
+            faults = self._service.faults()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
+            return _text(status, json.dumps({"ready": not faults, "faults": faults}) + "\n", "application/json")
+        return None
+
+    def measures(self, request: Request) -> Response | None:
+        """The answer to ``/metrics`` on the edges' port; None to what is not asked here, such as a WebSocket."""
+        if request.path.partition("?")[0] != "/metrics":
+            return None
+        if not self._metrics or any(name in request.headers for name in FORWARDED):
+            return _text(HTTPStatus.NOT_FOUND, "The measures are not told here; see --metrics-port.\n")
+        return self._told()
 
     def for_operators(self, _: ServerConnection, request: Request) -> Response:
         """The answer on an address of its own."""
-        return self._answer(request, True) or _text(HTTPStatus.NOT_FOUND, "There is /healthz, /readyz and /metrics.\n")
+        if request.path.partition("?")[0] == "/metrics":
+            return self._told()
+        return self.probe(request) or _text(HTTPStatus.NOT_FOUND, "There is /healthz, /readyz and /metrics.\n")
 
     @contextlib.asynccontextmanager
     async def listening(self, address: MetricsAddress | None) -> AsyncIterator[str | None]:
@@ -89,18 +105,7 @@ class Endpoints:
         finally:
             listener.close()
 
-    def _answer(self, request: Request, metrics: bool) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path == "/healthz":
-            return _text(HTTPStatus.OK, "ok\n")
-        if path == "/readyz":
-            faults = self._service.faults()
-            status = HTTPStatus.SERVICE_UNAVAILABLE if faults else HTTPStatus.OK
-            return _text(status, json.dumps({"ready": not faults, "faults": faults}) + "\n", "application/json")
-        if path != "/metrics":
-            return None
-        if not metrics:
-            return _text(HTTPStatus.NOT_FOUND, "The measures are not told here; see --metrics-port.\n")
+    def _told(self) -> Response:
         body, content_type = self._service.measures.text()
         return _response(HTTPStatus.OK, body, content_type)
 

@@ -321,14 +321,16 @@ def size_of(utterance: VerifierUtterance) -> int:
     return int(getattr(utterance, "size_bytes", 0))
 
 
-def busy(message: Open | VerifyRequest | Generate, retry_after_ms: int) -> ErrorReply:
-    """The answer to a request for which there is no room."""
-    sentence = f"More is waiting at the verifier than it takes in; ask again in {retry_after_ms} ms."
+def busy(message: Open | VerifyRequest | Generate, retry_after_ms: int, *, limited: bool = False) -> ErrorReply:
+    """The answer to a request for which there is no room, or which this client may not make yet (``limited``)."""
+    code = "limited" if limited else "busy"
+    why = "This client asks more often than it may" if limited else "More is waiting at the verifier than it takes in"
+    sentence = f"{why}; ask again in {retry_after_ms} ms."
     match message:
         case Open():
-            return ErrorReply("busy", sentence, message.utterance, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, message.utterance, retry_after_ms=retry_after_ms)
         case VerifyRequest():
-            return ErrorReply("busy", sentence, message.utterance, message.sequence, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, message.utterance, message.sequence, retry_after_ms=retry_after_ms)
         case Generate():
             name = message.request.utterance
-            return ErrorReply("busy", sentence, name, stream=message.stream, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, name, stream=message.stream, retry_after_ms=retry_after_ms)
