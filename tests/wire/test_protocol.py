@@ -192,7 +192,6 @@ CHANGES: list[tuple[int, str, Any]] = [
     (7, "temperature", 1e-9),
     (7, "max_tokens", MAX_CAPTION + 1),
     (4, "base", MAX_CAPTION + 1),
-    (4, "committed", [1] * (MAX_CAPTION + 1)),
     (7, "seed", 0.5),
     (7, "stream", None),
     (8, "utterance", 1),
