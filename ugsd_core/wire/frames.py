@@ -30,7 +30,7 @@ STRICT_SIZES = (2048, 1 << 17, 1 << 19)
 
 # Bounds on what the unpacker may allocate before a field is looked at.
 _MAX_TEXT = 4096
-_MAX_LIST = 4096
+_MAX_LIST = 1088  # ids of a caption (`ugsd_core.wire.fields.MAX_CAPTION`)
 _MAX_MAP = 128
 # No message up has more lists and maps than this; one down has a few for each judged token.
 _MAX_PARTS = {"up": 8, "down": 1 << 14}

@@ -129,6 +129,7 @@ def client_context(ca: str | Path | None = None) -> ssl.SSLContext:
 # X509_V_ERR_… of OpenSSL.
 _NOT_YET, _EXPIRED, _SELF_SIGNED, _SELF_SIGNED_CHAIN, _UNKNOWN_ISSUER, _UNKNOWN_LEAF = 9, 10, 18, 19, 20, 21
 _HOST, _IP = 62, 64
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING"})
 
 
 def explain(error: ssl.SSLError, address: str) -> str:
@@ -151,6 +152,8 @@ def explain(error: ssl.SSLError, address: str) -> str:
                 f"know. If it is your own, name its file: --tls-ca FILE, or {CA_VARIABLE} in the environment."
             )
         return f"The certificate of the verifier at {address} was not accepted: {error.verify_message}."
-    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
-        return f"What answers at {address} speaks no TLS. If it is the verifier, write ws:// instead of wss://."
+    if error.reason in _NO_TLS or isinstance(error, ssl.SSLEOFError):
+        return (
+            f"What answers at {address} speaks no TLS, it seems. If it is the verifier, write ws:// instead of wss://."
+        )
     return f"No secure connection to {address} came about ({error.reason or error}). Check the address."
