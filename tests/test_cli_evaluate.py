@@ -50,7 +50,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def verifier(pair: tuple[Path, Path]) -> Iterator[VerifierProcess]:
     """One that runs already."""
-    with VerifierProcess(["--checkpoint", str(pair[1])], wait=False) as child:
+    with VerifierProcess(["--checkpoint", str(pair[1])], wait=False, asks_for_token=False) as child:
         yield child
 
 

@@ -155,7 +155,7 @@ def test_what_the_services_are_started_with_can_be_typed() -> None:
     cuda = compose("compose.cuda.yaml")["services"]["verifier"]["command"]
     assert build_ugsd("verifier").parse_args(cuda[3:]).device == "cuda"
     (command,) = values("verifier", "CMD")
-    assert build_ugsd("verifier").parse_args(yaml.safe_load(command)[3:]).allow_remote
+    assert build_ugsd("verifier").parse_args(yaml.safe_load(command)[3:]).insecure_plaintext
 
 
 # ── Start and health ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -83,3 +83,14 @@ def test_an_utterance_is_opened_only_when_there_is_room_beside_what_is_in_use() 
     for key in "ac":
         kept.ledger.release(key)
     assert kept.ledger.total_bytes == 0 and kept.ledger.room() and len(kept.ledger) == 0
+
+
+def test_when_memory_runs_out_the_least_recently_used_half_goes_and_what_is_in_use_stays() -> None:
+    kept = Kept(1000)
+    for key in "abcde":
+        kept.hold(key, 10)
+    kept.hold("a-code", 2, small=True)
+    kept.ledger.pin("a")
+    assert kept.ledger.relieve() == 30 and kept.gone == ["b", "c", "d"]
+    assert kept.ledger.relieve() == 10 and kept.ledger.relieve() == 0 and kept.ledger.evicted == 4
+    assert kept.ledger.total_bytes == 12, "what is in use, and codes"

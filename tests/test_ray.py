@@ -68,7 +68,8 @@ def test_a_rolling_update_loses_no_caption(address: str) -> None:
 
 @needs_ray
 def test_an_evaluation_on_workers_of_which_one_is_killed_is_that_of_one_machine(address: str, tmp_path: Path) -> None:
-    from ugsd_core.evaluation.ray_workers import RayWorkers, WorkerSettings
+    from ugsd_core.evaluation.clip_worker import WorkerSettings
+    from ugsd_core.evaluation.ray_workers import RayWorkers
 
     alone = plan_for(tmp_path / "alone", corpus(tmp_path, 10), "edge,cloud,ugsd")
     run_all(alone)

@@ -145,7 +145,10 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scripts"
         write(path, scripts)
-        servers = {kind: VerifierProcess([*args.server, *_flag(kind)], wait=False) for kind in dict.fromkeys(kinds)}
+        servers = {  # other processes are the edges
+            kind: VerifierProcess([*args.server, *_flag(kind)], wait=False, asks_for_token=False)
+            for kind in dict.fromkeys(kinds)
+        }
         try:
             for server in servers.values():
                 server.wait_ready()

@@ -10,6 +10,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ugsd_core.errors import CheckpointError, OptionError, ProtocolError
+from ugsd_core.exhaustion import exhausted
+from ugsd_core.logs import told
 from ugsd_core.messages import GeneratedToken, GenerateRequest, OpenRequest, Verdict, VerifyRequest
 from ugsd_core.models.prompts import Language
 from ugsd_core.verifier import TorchVerifier, TorchVerifierUtterance, Verifier, VerifierUtterance
@@ -114,9 +116,17 @@ class BatchedVerifier(TorchVerifier):
             raise ProtocolError(str(error), "bad_open") from error
 
     def work_together(self, tasks: Sequence[Task]) -> list[Outcome]:
-        """See `BatchingVerifier.work_together`. If the shared pass fails, each task is done alone."""
+        """See `BatchingVerifier.work_together`. If the shared pass fails, each task is done alone.
+
+        If memory ran out for it, two passes of half as many tasks follow, and so on.
+        """
         outcomes = self._pass(tasks)
-        if len(tasks) > 1 and any(isinstance(entry, _PassFailed) for entry in outcomes):
+        causes = [entry.cause for entry in outcomes if isinstance(entry, _PassFailed)]
+        if len(tasks) > 1 and causes:
+            if exhausted(causes[0]):
+                del outcomes, causes  # they hold on to the tensors of the pass that was too large
+                middle = len(tasks) // 2
+                return [*self.work_together(tasks[:middle]), *self.work_together(tasks[middle:])]
             outcomes = [self._pass([task])[0] for task in tasks]
         return [entry.cause if isinstance(entry, _PassFailed) else entry for entry in outcomes]
 
@@ -162,7 +172,9 @@ def load_verifier(
         return BatchedVerifier(alone.model)
     if batched:
         logger.warning(
-            "%s is spread over devices or forgets what lies far back: blocks share no passes.", alone.info.name
+            "%s is spread over devices or forgets what lies far back: blocks share no passes.",
+            alone.info.name,
+            extra=told("unbatched"),
         )
     return alone
 

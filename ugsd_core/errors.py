@@ -107,8 +107,9 @@ class HandshakeRefused(WireError):
     """The other side refused the session, or a caption's settings.
 
     Attributes:
-        code: ``"version"``, ``"tokenizer"``, ``"features"``, ``"token"``, ``"busy"``, or ``"rule"``: the verifier does
-            not have the acceptance rule that was asked for.
+        code: ``"version"``, ``"tokenizer"``, ``"features"``, ``"token"``, ``"busy"``, ``"limited"`` (this client has
+            as many sessions as it may), or ``"rule"``: the verifier does not have the acceptance rule that was asked
+            for.
     """
 
     def __init__(self, message: str, code: str) -> None:

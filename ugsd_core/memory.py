@@ -99,10 +99,15 @@ class MemoryLedger:
                 key = self._victim(small)
                 if key is None:
                     break
-                entry = self._entries[key]
-                self.release(key)
-                self.evicted += 1
-                entry.forget()
+                self._evict(key)
+
+    def relieve(self) -> int:
+        """Memory has run out: forget the least recently used half of what is not in use; gives its bytes."""
+        before = self.total_bytes
+        goal = self._pinned_bytes + (before - self._pinned_bytes) // 2
+        while self.total_bytes > goal and (key := self._victim(small=False)) is not None:
+            self._evict(key)
+        return before - self.total_bytes
 
     def bytes_of(self, owner: Hashable) -> int:
         """What a session takes."""
@@ -123,6 +128,12 @@ class MemoryLedger:
                 return key
             fallback = key if fallback is None else fallback
         return fallback
+
+    def _evict(self, key: Hashable) -> None:
+        entry = self._entries[key]
+        self.release(key)
+        self.evicted += 1
+        entry.forget()
 
     def _resize(self, entry: _Entry, size_bytes: int) -> None:
         change = size_bytes - entry.size_bytes

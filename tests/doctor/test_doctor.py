@@ -97,7 +97,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_little_memory_and_no_browser_are_notes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_free_mb", lambda: 300)
+    monkeypatch.setattr(machine, "free_bytes", lambda: 300_000_000)
     assert machine.check_memory().state == "note"
     monkeypatch.setattr(machine, "find_browser", lambda: None)
     assert machine.check_browser().state == "note"

@@ -15,7 +15,7 @@ import pytest
 from tests.evaluation.worlds import FakeSource, captions, corpus, facts, plan_for, run_all
 from ugsd_core.errors import OptionError, UgsdError, VerifierUnavailable
 from ugsd_core.evaluation import clip_work
-from ugsd_core.evaluation.ray_workers import CaptionWorker, WorkerSettings
+from ugsd_core.evaluation.clip_worker import CaptionWorker, WorkerSettings, plain
 from ugsd_core.evaluation.records import CLIPS_FILE, MANIFEST_FILE, METRICS_FILE, TIMINGS_FILE
 from ugsd_core.evaluation.run import evaluate
 from ugsd_core.evaluation.scoring import score_run
@@ -214,7 +214,5 @@ def test_a_recording_that_is_gone_loses_one_clip_and_says_so_as_on_one_machine(t
 
 
 def test_a_verifier_that_is_lost_stops_the_run_in_its_own_words() -> None:
-    from ugsd_core.evaluation.ray_workers import _plain
-
-    assert isinstance(_plain(VerifierUnavailable("gone")), VerifierUnavailable)
-    assert isinstance(_plain(OptionError("no")), OptionError)
+    assert isinstance(plain(VerifierUnavailable("gone")), VerifierUnavailable)
+    assert isinstance(plain(OptionError("no")), OptionError)

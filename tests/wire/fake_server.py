@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 
 from tests.wire.fakes import FakeVerifier
+from ugsd_core.wire.access import AccessTokens
+from ugsd_core.wire.door import Access
 from ugsd_core.wire.foreground import run_server
+from ugsd_core.wire.own import TOKEN_VARIABLE
 
 if __name__ == "__main__":
     how = sys.argv[1] if len(sys.argv) > 1 else "serve"
@@ -25,4 +29,5 @@ if __name__ == "__main__":
         print('{"address": "ws://127.0.0.1:1", "name": "stubborn"}', flush=True)
         time.sleep(60)
     delays = {0: 60.0} if how == "slow" else {}
-    sys.exit(run_server(FakeVerifier(delays_s=delays), announce=True, exit_with_parent=True))
+    access = Access(tokens=AccessTokens.single(os.environ[TOKEN_VARIABLE])) if how == "guarded" else None
+    sys.exit(run_server(FakeVerifier(delays_s=delays), announce=True, exit_with_parent=True, access=access))

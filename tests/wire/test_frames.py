@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 
 from ugsd_core.errors import ProtocolError
-from ugsd_core.wire.frames import FRAME_SIZES, MAX_FRAME_BYTES, pack_frame, unpack_frame
+from ugsd_core.wire.frames import FRAME_SIZES, MAX_FRAME_BYTES, STRICT_SIZES, pack_frame, unpack_frame
 
 
 def padded(payload: bytes, size: int = 128) -> bytes:
@@ -56,6 +58,49 @@ def test_what_is_no_frame_is_a_protocol_error(frame: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         unpack_frame(frame)
     assert caught.value.code == "bad_frame"
+
+
+def bomb(depth: int, head: bytes, size: int) -> bytes:
+    """Lists or maps within each other, each announcing as much as it may."""
+    return (b"\x81\xa1a" + head * depth).ljust(size, b"\0")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        bomb(30, b"\xdc\x00\x7f", 128),
+        bomb(600, b"\xdc\x04\x40", 2048),
+        bomb(1000, b"\xdc\x04\x40", 4096),
+        (b"\x81\xa1a" + (b"\xdc\x04\x40" + b"\x90" * 1088) * 400).ljust(1 << 19, b"\0"),
+        (b"\x81\xa1a\xdc\x04\x40" + (b"\xdc\x00\x40" + b"\x93\x90\x90\x90" * 64) * 2000).ljust(1 << 19, b"\0"),
+        (b"\x81\xa1a\xdc\x04\x40" + b"\x82\xa1a\x80\xa1b\x80" * 60_000)[: 1 << 19].ljust(1 << 19, b"\0"),
+    ],
+    ids=["small", "nested lists", "deep lists", "empty lists", "lists of lists", "maps"],
+)
+def test_a_frame_that_announces_much_allocates_little(frame: bytes) -> None:
+    """At most 64 bytes for each that came, and 10 MB for lists within lists, which are made before they are filled."""
+    with pytest.raises(ProtocolError):
+        unpack_frame(frame, "up")  # once before: modules and caches
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError):
+            unpack_frame(frame, "up")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * len(frame) + (10 << 20)
+
+
+@pytest.mark.parametrize("length", [0, 300, 1500, 2500, 15_000, 120_000, 384_000])
+def test_strict_padding_has_three_lengths_that_a_receiver_takes(length: int) -> None:
+    content = {"k": b"\0" * length}
+    frame, payload_bytes = pack_frame(content, "strict")
+    assert len(frame) in STRICT_SIZES and set(STRICT_SIZES) <= set(FRAME_SIZES)
+    assert unpack_frame(frame) == (content, payload_bytes)
+
+
+def test_thirty_seconds_of_the_embedded_pair_have_the_length_of_one() -> None:
+    assert {len(pack_frame({"k": b"\0" * (40 * 100 * seconds)}, "strict")[0]) for seconds in range(1, 31)} == {1 << 17}
 
 
 def test_too_long_and_unpackable_contents() -> None:

@@ -656,7 +656,7 @@ def test_port_in_use() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "example.org", "192.0.2.1", "::"])
 def test_other_machines_are_kept_out_by_default(host: str) -> None:
-    with pytest.raises(OptionError, match="allow-remote"):
+    with pytest.raises(OptionError, match="insecure-plaintext"):
         run_server(FakeVerifier(), host=host)
 
 
@@ -666,7 +666,7 @@ def test_localhost_means_one_address() -> None:
 
 
 def test_too_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ugsd_core.wire.server.MAX_SESSIONS", 1)
+    monkeypatch.setattr("ugsd_core.wire.door.MAX_SESSIONS", 1)
     with linked(FakeVerifier()) as link, WebSocketLink(link.address) as second:
         with pytest.raises(HandshakeRefused) as caught:
             second.connect(EDGE, OPTIONS)

@@ -21,6 +21,7 @@ from ugsd_core.messages import (
 )
 from ugsd_core.options import DecodingOptions
 from ugsd_core.wire import protocol
+from ugsd_core.wire.fields import MAX_CAPTION
 from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
 from ugsd_core.wire.messages import (
     Close,
@@ -187,6 +188,10 @@ CHANGES: list[tuple[int, str, Any]] = [
     (7, "max_tokens", 0),
     (7, "temperature", float("nan")),
     (7, "temperature", -0.1),
+    (7, "temperature", 5e-324),
+    (7, "temperature", 1e-9),
+    (7, "max_tokens", MAX_CAPTION + 1),
+    (4, "base", MAX_CAPTION + 1),
     (7, "seed", 0.5),
     (7, "stream", None),
     (8, "utterance", 1),
@@ -200,6 +205,15 @@ def test_wrong_fields_are_typed_errors(index: int, name: str, value: Any) -> Non
     with pytest.raises(ProtocolError) as caught:
         decode_up(values | {name: value})
     assert caught.value.code in ("bad_field", "bad_ids")
+
+
+def test_a_caption_cannot_be_stretched_beyond_its_end() -> None:
+    """Base and committed ids each within the limit must not add up to more: it is what a verifier has to hold."""
+    values = mapped(UP[4])
+    half = MAX_CAPTION // 2
+    assert decode_up(values | {"base": half, "committed": [1] * half})
+    with pytest.raises(ProtocolError):
+        decode_up(values | {"base": half + 1, "committed": [1] * half})
 
 
 def test_errors_never_quote_the_value() -> None:

@@ -160,7 +160,13 @@ def test_a_replica_that_is_to_end_finishes_what_is_open_and_begins_nothing_new(s
 def test_settings_cross_as_plain_values_and_unknown_ones_are_told() -> None:
     settings = ReplicaSettings(checkpoint="x", limits={"rows": 4}, origins=("https://a",), release="2")
     assert ReplicaSettings.from_dict(settings.to_dict()) == settings
-    for wrong in ({"replica": 1}, {"limits": {"row": 1}}, {"limits": {"rows": 0}}, {"workers": 0}):
+    for wrong in (
+        {"replica": 1},
+        {"client_limits": {"x": 1}},
+        {"limits": {"row": 1}},
+        {"limits": {"rows": 0}},
+        {"workers": 0},
+    ):
         with pytest.raises(OptionError):
             ReplicaSettings.from_dict(wrong)
 
@@ -171,7 +177,7 @@ def test_a_replica_whose_worker_has_ended_says_that_it_is_ill(serving: Any) -> N
         link.connect(EDGE, OPTIONS)
         replica.check_health()
         replica.service().close()
-        with pytest.raises(RuntimeError, match="thread"):
+        with pytest.raises(RuntimeError, match="dead"):
             replica.check_health()
 
 

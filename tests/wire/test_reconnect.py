@@ -279,7 +279,7 @@ def test_a_refusal_is_told_and_a_busy_verifier_is_away(monkeypatch: pytest.Monke
     with serving(FakeVerifier()) as address:
         with ReconnectingLink(address) as link, pytest.raises(HandshakeRefused):
             link.connect(replace(EDGE, tokenizer_fingerprint="c" * 64), {})
-        monkeypatch.setattr("ugsd_core.wire.server.MAX_SESSIONS", 0)
+        monkeypatch.setattr("ugsd_core.wire.door.MAX_SESSIONS", 0)
         with ReconnectingLink(address, backoff=QUICK) as link:
             with pytest.raises(VerifierUnavailable, match="try again later"):
                 link.connect(EDGE, {})

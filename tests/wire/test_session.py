@@ -7,7 +7,7 @@ import pytest
 
 from tests.wire.fakes import EDGE, INFO, VOCABULARY, FakeUtterance, FakeVerifier, make_code, open_request, verify
 from ugsd_core.errors import HandshakeRefused, ProtocolError
-from ugsd_core.messages import GeneratedToken, GenerateRequest, OpenedReply, Verdict
+from ugsd_core.messages import GeneratedToken, GenerateRequest, Judgement, OpenedReply, Verdict
 from ugsd_core.wire import session as session_module
 from ugsd_core.wire.dialogue import EdgeSession
 from ugsd_core.wire.messages import (
@@ -24,7 +24,7 @@ from ugsd_core.wire.messages import (
     Welcome,
 )
 from ugsd_core.wire.protocol import PROTOCOL_VERSION
-from ugsd_core.wire.session import GenerateWork, JudgeWork, OpenWork, ServerSession
+from ugsd_core.wire.session import MAX_REMEMBERED_ENTRIES, GenerateWork, JudgeWork, OpenWork, ServerSession
 
 HELLO = Hello(PROTOCOL_VERSION, EDGE.tokenizer_fingerprint, EDGE.feature_fingerprint, VOCABULARY, {})
 
@@ -80,12 +80,31 @@ def test_refusals(hello: Hello, code: str) -> None:
     assert isinstance(refused, Refused) and refused.code == code and step.ends and not session.greeted
 
 
-def test_access_token() -> None:
-    for token in (None, "wrong", "ßecret"):
-        (refused,) = ServerSession(INFO, access_token="secret").receive(replace(HELLO, access_token=token)).replies
-        assert isinstance(refused, Refused) and refused.code == "token"
-    session = ServerSession(INFO, access_token="secret")
-    assert session.receive(replace(HELLO, access_token="secret")).replies == (Welcome(PROTOCOL_VERSION, INFO),)
+def test_what_is_remembered_of_answers_is_bounded_for_the_whole_session() -> None:
+    """Blocks of 64 tokens with 64 alternatives each would add up to gigabytes."""
+    session = greeted()
+    top = tuple((number, 0.01) for number in range(64))
+    judged = tuple(Judgement(1, 0.01, top) for _ in range(64))
+    for name in range(20):
+        opened(session, str(name))
+        for sequence in range(4):
+            (work,) = session.receive(verify(str(name), sequence, (1,) * 64)).work
+            assert isinstance(work, JudgeWork)
+            session.judged(work, Verdict(sequence, sequence, 64, None, None, judged, (), 0.1))
+    held = sum(len(kept.answered) for kept in session._utterances.values())
+    assert held <= MAX_REMEMBERED_ENTRIES // (64 * 65) + 1
+    last = session.receive(verify("19", 3, (1,) * 64))
+    assert isinstance(last.replies[0], VerdictReply), "the newest answer is there still"
+    for name in range(20):
+        session.receive(Close(str(name)))
+    assert session._entries == 0
+
+
+def test_answers_are_padded_as_the_edge_asks() -> None:
+    assert greeted().padding == "usual"
+    session = ServerSession(INFO)
+    session.receive(replace(HELLO, options={"pad": "strict"}))
+    assert session.padding == "strict"
 
 
 def test_a_repeated_sequence_number_gets_the_same_verdict_without_work() -> None:
@@ -227,6 +246,22 @@ def test_generation_is_answered_with_its_number() -> None:
     assert session.failed(work, "x", "y") == (ErrorReply("x", "y", "1", None, 7),)
     (error,) = session.receive(Generate(8, GenerateRequest("2", 4, 0.0, 0))).replies
     assert isinstance(error, ErrorReply) and (error.code, error.stream) == ("unknown_utterance", 8)
+
+
+def test_a_block_that_was_put_off_may_be_asked_again_and_one_that_was_refused_gets_the_same_answer() -> None:
+    session = greeted()
+    opened(session)
+    asked = [verify("1", sequence, (1, 2)) for sequence in range(3)]
+    works = [session.receive(request).work[0] for request in asked]
+    (busy,) = session.failed(works[0], "busy", "later", 20)
+    assert isinstance(busy, ErrorReply) and (busy.sequence, busy.retry_after_ms) == (0, 20)
+    assert session.failed(works[0], "busy", "later", 20) == (), "answered already"
+    (refused,) = session.failed(works[1], "bad_base", "no")
+    assert session.receive(asked[1]).replies == (refused,)
+    (again,) = session.receive(asked[0]).work
+    assert isinstance(again, JudgeWork) and session.receive(asked[0]).work == (), "one answer is enough"
+    (reply,) = session.judged(again, verdict_on(again))
+    assert session.receive(asked[0]).replies == (reply,)
 
 
 # ── Edge ──────────────────────────────────────────────────────────────────────────────────────────────────────────

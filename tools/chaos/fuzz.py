@@ -63,7 +63,18 @@ PROBE = "probe"
 HONEST = 63  # the code that only the honest session has sent
 #: Codes of errors that an edge can cause; ``internal`` is not among them.
 TYPED = frozenset(
-    {"version", "tokenizer", "features", "token", "busy", "order", "sequence", "unknown_utterance", "refused"}
+    {
+        "version",
+        "tokenizer",
+        "features",
+        "token",
+        "busy",
+        "limited",
+        "order",
+        "sequence",
+        "unknown_utterance",
+        "refused",
+    }
     | {"draining", "too_long"}
     | {f"bad_{what}" for what in ("frame", "message", "field", "ids", "verdict", "code", "open", "verify", "base")}
 )
@@ -365,6 +376,7 @@ async def _session(websocket: ClientConnection, mutator: Mutator, frames: int, f
         async with asyncio.timeout(30.0):
             if begun:
                 await websocket.send(mutator.hello())
+                _look(await websocket.recv(), named, begun, findings, token)  # larger frames go after the welcome
             for _ in range(mutator.dice.choice([1, 5, 50])):
                 if findings.frames >= frames:
                     break

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.cli.output import progress, show
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.errors import OptionError, VerifierUnavailable
 from ugsd_core.options import PRESETS, DecodingOptions, preset
 from ugsd_core.traces import TraceWriter
@@ -118,7 +117,7 @@ def _link(address: str, stack: ExitStack) -> VerifierLink:
     """A link that lives as long as the stack."""
     from ugsd_core.wire.reconnect import ReconnectingLink
 
-    link = ReconnectingLink(address, access_token=os.environ.get(TOKEN_VARIABLE) or None)
+    link = ReconnectingLink(address, access_token=edge_token())
     stack.callback(link.close)
     return link
 

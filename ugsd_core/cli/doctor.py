@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ugsd_core import __version__
-from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.cli.progress import progress
 from ugsd_core.doctor.finding import Finding, healthy
 from ugsd_core.doctor.table import table
@@ -59,4 +58,4 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
         yield from check_corpora(Path(folder).expanduser() for folder in args.corpus)
     if not args.quick:
         with progress("captioning an example clip", quiet=args.json):
-            yield check_captioning(args.verifier, os.environ.get(TOKEN_VARIABLE) or None)
+            yield check_captioning(args.verifier, edge_token())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ugsd_core.cli.edge_access import add_edge_access
 from ugsd_core.parts import PARTS
 
 __all__ = ["add_doctor"]
@@ -19,6 +20,7 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "needed is there; 1: something is missing.",
     )
     parser.add_argument("--verifier", metavar="URL", help="try this verifier; without it, one is started and ended")
+    add_edge_access(parser)
     parser.add_argument("--quick", action="store_true", help="do not load models, and start or ask no verifier")
     parser.add_argument(
         "--corpus", metavar="FOLDER", nargs="+", default=[], help="say whether these corpora can be evaluated"

@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ugsd_core.cli.config import configured, written
+from ugsd_core.cli.edge_access import take_edge_access
 from ugsd_core.cli.parser import build_parser
 from ugsd_core.errors import UgsdError
 from ugsd_core.parts import lacking
@@ -61,6 +63,12 @@ def _run(argv: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return EXIT_ERROR
+    if getattr(args, "config_file", None) is not None:
+        args = configured(parser, argv, args)
+    if getattr(args, "print_config", False):
+        print(written(parser, args), end="")
+        return 0
+    take_edge_access(args)
     run = getattr(args, "run", None)
     if run is None:
         run = importlib.import_module(f"ugsd_core.cli.{args.command}").run

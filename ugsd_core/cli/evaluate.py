@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ugsd_core.calibration.progress import Progress
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.cli.output import progress
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.cli.ray_evaluate import check_cluster, workers_for
 from ugsd_core.corpora import Corpus, main_language, preflight, read_corpus
 from ugsd_core.errors import OptionError
@@ -128,7 +127,7 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
                 device=args.device,
                 dtype=args.dtype,
                 needs_verifier=_needs_verifier(plan.systems),
-                access_token=os.environ.get(TOKEN_VARIABLE) or None,
+                access_token=edge_token(),
             )
         )
     notes = {"command": "ugsd evaluate"} | {name: getattr(args, name) for name in _NOTED}

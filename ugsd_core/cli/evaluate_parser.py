@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ugsd_core.cli.corpus_parser import add_corpus_options
+from ugsd_core.cli.edge_access import add_edge_access
 from ugsd_core.cli.ray_parser import add_ray_evaluation
 
 __all__ = ["SYSTEM_NAMES", "add_evaluate"]
@@ -50,6 +51,7 @@ def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     models = parser.add_argument_group("models")
     models.add_argument("--verifier", metavar="URL", help="a running verifier, such as ws://127.0.0.1:8765")
+    add_edge_access(models)
     models.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"

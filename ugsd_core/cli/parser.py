@@ -9,13 +9,16 @@ from ugsd_core.cli.annotations_parser import add_annotations
 from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
+from ugsd_core.cli.edge_access import add_edge_access
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
+from ugsd_core.cli.operations_parser import add_operations
 from ugsd_core.cli.plugin_names import WithPlugins
 from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.ray_parser import add_ray_replicas
 from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
+from ugsd_core.cli.verifier_access_parser import add_access, add_token
 from ugsd_core.cli.verifier_parser import add_sharing
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
@@ -109,6 +112,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     models.add_argument(
         "--verifier", metavar="URL[,URL]", help="a running verifier, such as ws://127.0.0.1:8765, and others to turn to"
     )
+    add_edge_access(models)
     models.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"
@@ -207,7 +211,9 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that run the model (2)")
     add_sharing(parser)
     add_ray_replicas(parser)
-    parser.add_argument("--allow-remote", action="store_true", help="accept edges from other machines")
+    add_operations(parser)
+    add_access(parser)
+    add_token(parser)
     parser.add_argument("--announce", action="store_true", help="print address and name as one JSON line when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this ends")
 

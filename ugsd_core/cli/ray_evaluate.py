@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def workers_for(args: argparse.Namespace, needs_verifier: bool) -> Iterator[RayW
     Raises:
         OptionError, WireError: If there is no cluster, or no room on it.
     """
-    from ugsd_core.evaluation.ray_workers import RayWorkers, WorkerSettings
+    from ugsd_core.evaluation.clip_worker import WorkerSettings
+    from ugsd_core.evaluation.ray_workers import RayWorkers
     from ugsd_core.wire.ray_service import ray_running
 
     cpus = max(os.cpu_count() or 1, (args.ray_workers or 1) * args.ray_cpus)
@@ -54,7 +55,7 @@ def workers_for(args: argparse.Namespace, needs_verifier: bool) -> Iterator[RayW
         device=args.device,
         dtype=args.dtype,
         needs_verifier=needs_verifier,
-        access_token=os.environ.get(TOKEN_VARIABLE) or None,
+        access_token=edge_token(),
         threads=args.ray_cpus,
     )
 

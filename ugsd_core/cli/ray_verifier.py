@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.cli.ray_parser import least_and_most
 from ugsd_core.errors import OptionError
+
+if TYPE_CHECKING:
+    from ugsd_core.wire.door import Access
 
 __all__ = ["check_no_replicas", "run_on_ray"]
 
@@ -30,7 +33,7 @@ def check_no_replicas(args: argparse.Namespace) -> None:
         raise OptionError("--replicas and --autoscale need --ray; several verifiers without it are --verifier A,B")
 
 
-def run_on_ray(args: argparse.Namespace, limits: BatchLimits) -> int:
+def run_on_ray(args: argparse.Namespace, limits: BatchLimits, access: Access) -> int:
     """Serve until Ctrl-C or SIGTERM.
 
     Raises:
@@ -41,10 +44,10 @@ def run_on_ray(args: argparse.Namespace, limits: BatchLimits) -> int:
 
     from ugsd_core.wire.ray_replica import ReplicaSettings
     from ugsd_core.wire.ray_service import Scale, need_ray, serving
-    from ugsd_core.wire.server import checked_host
 
     need_ray()
-    host = checked_host(args.host, args.allow_remote)
+    if args.metrics_port is not None:
+        raise OptionError("--metrics-port is of one process; behind Ray the cluster has metrics of its own")
     least, most = least_and_most(args)
     gpus = args.gpus_each if args.gpus_each is not None else float(args.device != "cpu")
     scale = Scale(least, most, args.cpus_each, gpus)
@@ -56,10 +59,18 @@ def run_on_ray(args: argparse.Namespace, limits: BatchLimits) -> int:
         workers=args.workers,
         threads=max(1, int(args.cpus_each)) if args.device == "cpu" else 0,
         limits=asdict(limits),
-        needs_token=bool(os.environ.get(TOKEN_VARIABLE)),
+        host=args.host,
+        needs_token=access.tokens is not None,
+        token_file=None if args.token_file is None else str(Path(args.token_file).absolute()),
+        client_limits=None if access.limits is None else asdict(access.limits),
+        trusted_proxies=tuple(str(network) for network in access.trusted_proxies),
+        allowed_hosts=access.allowed_hosts,
+        origins=access.origins,
+        grace_s=args.grace_s,
     )
+    tls = None if args.tls_cert is None else (args.tls_cert, args.tls_key)
     with _ended() as ended:
-        running = serving(settings, scale, address=args.ray, host=host, port=args.port)
+        running = serving(settings, scale, address=args.ray, host=args.host, port=args.port, tls=tls)
         with progress(f"starting Ray and {least} replicas", quiet=args.announce):
             address = running.__enter__()
         try:

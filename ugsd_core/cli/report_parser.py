@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ugsd_core.cli.corpus_parser import add_corpus_options
+from ugsd_core.cli.edge_access import add_edge_access
 
 __all__ = ["FORMAT_NAMES", "LANGUAGES", "add_report", "add_sweep"]
 
@@ -73,6 +74,7 @@ def add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
     models = parser.add_argument_group("models")
     models.add_argument("--verifier", metavar="URL", help="a running verifier, such as ws://127.0.0.1:8765")
+    add_edge_access(models)
     models.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"

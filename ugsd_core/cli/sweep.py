@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ugsd_core.calibration.progress import Progress
+from ugsd_core.cli.edge_access import edge_token
 from ugsd_core.cli.output import progress
-from ugsd_core.cli.parser import TOKEN_VARIABLE
 from ugsd_core.cli.report import step_printer
 from ugsd_core.errors import OptionError
 
@@ -93,7 +92,7 @@ def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationP
             verifier_checkpoint=args.verifier_checkpoint,
             device=args.device,
             dtype=args.dtype,
-            access_token=os.environ.get(TOKEN_VARIABLE) or None,
+            access_token=edge_token(),
         )
     with source:
         for link, plan in plans:

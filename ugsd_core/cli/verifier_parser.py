@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ugsd_core.cli.operations_parser import megabytes
+
 __all__ = ["add_sharing"]
 
 
@@ -17,7 +19,10 @@ def add_sharing(parser: argparse.ArgumentParser) -> None:
         "--batch-window-ms", type=float, metavar="MS", help="longest wait of a block for others to join it (2; 0: none)"
     )
     group.add_argument(
-        "--memory-mb", type=float, metavar="MB", help="what the recordings of all sessions may take (2048)"
+        "--memory-mb",
+        type=megabytes,
+        metavar="MB",
+        help="what the recordings of all sessions may take; auto: half of what is free when the model is loaded (2048)",
     )
     group.add_argument("--waiting", type=int, metavar="N", help="requests that may wait, of all sessions (1024)")
     group.add_argument("--waiting-each", type=int, metavar="N", help="requests that may wait, of one session (64)")

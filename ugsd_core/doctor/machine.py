@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 from importlib.util import find_spec
-from pathlib import Path
 
 from ugsd_core.doctor.finding import Finding
+from ugsd_core.free_memory import free_bytes
 
 __all__ = ["check_browser", "check_devices", "check_memory", "find_browser"]
 
@@ -21,7 +21,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def check_memory() -> Finding:
     """Cores, and the memory that is free now, where the system says so."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    free_mb = _free_mb()
+    free = free_bytes()
+    free_mb = None if free is None else free // 1_000_000
     said = f"{cores} core{'s' if cores > 1 else ''}"
     if free_mb is None:
         return Finding(GROUP, "processor, memory", "ok", said, details={"cores": cores})
@@ -31,16 +32,6 @@ def check_memory() -> Finding:
         mend = "end other programs: the page and its verifier take about 1 GB with the embedded pair"
         return Finding(GROUP, "processor, memory", "note", said, mend, details)
     return Finding(GROUP, "processor, memory", "ok", said, details=details)
-
-
-def _free_mb() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemAvailable"):
-                return int(line.split()[1]) // 1000
-    except OSError:
-        pass
-    return None
 
 
 def check_devices() -> Finding:

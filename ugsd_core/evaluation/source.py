@@ -139,8 +139,8 @@ class PairSource(SystemSource):
         device, dtype: Where and how both compute.
         needs_verifier: False starts none, for the edge alone.
         access_token: For verifiers that ask for one.
-        shared: Says where the verifier of this machine is that others started, and its process; in place of starting
-            one.
+        shared: Says where the verifier of this machine is that others started, its process and its access token; in
+            place of starting one.
 
     Raises:
         UgsdError: If a model can't be loaded or the verifier does not start.
@@ -156,7 +156,7 @@ class PairSource(SystemSource):
         dtype: str = "float32",
         needs_verifier: bool = True,
         access_token: str | None = None,
-        shared: Callable[[], tuple[str, int]] | None = None,
+        shared: Callable[[], tuple[str, int, str | None]] | None = None,
     ) -> None:
         self._address = verifier
         self._shared = shared
@@ -200,8 +200,8 @@ class PairSource(SystemSource):
 
     def _connection(self) -> VerifierLink:
         if self._shared is not None:
-            where, self._shared_pid = self._shared()
-            return WebSocketLink(where, access_token=self._access_token)
+            where, self._shared_pid, token = self._shared()
+            return WebSocketLink(where, access_token=token)
         if self._child is not None and not self._child.alive:
             self._child.stop()
             self._child = VerifierProcess(self._words)

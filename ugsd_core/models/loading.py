@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from ugsd_core.acoustic import FeatureSpec
 from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.exhaustion import exhausted
 from ugsd_core.models.eight_bit import read_eight_bit
 from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
+from ugsd_core.models.fitting import DTYPES, check_device, check_dtype, check_room, no_room
 from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.places import assets_folder
 
 __all__ = ["DTYPES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 #: Below this many parameters, one token's matrix products are too small to share between threads.
 SMALL_PARAMETERS = 50_000_000
@@ -62,23 +62,23 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
 
     Args:
         checkpoint: A folder, or a hub name such as ``Qwen/Qwen2.5-Omni-3B``.
-        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …, or ``"auto"`` to spread it over what is there (needs
+        device: ``"cpu"``, ``"cuda"``, ``"cuda:1"`` …, ``"mps"``, or ``"auto"`` to spread it over what is there (needs
             *accelerate*).
         dtype: One of `DTYPES`.
 
     Raises:
-        CheckpointError: If it is missing, damaged, of an unknown type, or its parts do not fit.
+        CheckpointError: If it is missing, damaged, of an unknown type, too large for the memory there, or its parts do
+            not fit.
         OptionError: If device or dtype cannot be used here.
     """
     import torch
 
-    if dtype not in DTYPES:
-        raise OptionError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise OptionError(f"device {device!r} was asked for, but no CUDA device is available; use --device cpu")
+    check_dtype(dtype)
+    check_device(device, dtype)
     name = str(checkpoint)
     _check_folder(checkpoint)
     family, own = _identify(checkpoint)
+    check_room(checkpoint, device, dtype)
     tokenizer = _load_tokenizer(name)
     model = _load_model(name, family, device=device, dtype=getattr(torch, dtype))
     features = own.get("features") or {"n_mels": model.config.audio_config.num_mel_bins, "level": "as_recorded"}
@@ -217,6 +217,8 @@ def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
     except CheckpointError:
         raise
     except Exception as error:
+        if exhausted(error):
+            raise no_room(name, device, str(dtype).removeprefix("torch.")) from error
         raise CheckpointError(_sentence(name, "its weights cannot be loaded", error)) from error
 
 

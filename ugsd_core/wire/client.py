@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -49,11 +51,16 @@ from ugsd_core.messages import (
     VerifyRequest,
 )
 from ugsd_core.wire.dialogue import EdgeSession, Resume
-from ugsd_core.wire.frames import MAX_FRAME_BYTES
+from ugsd_core.wire.frames import MAX_FRAME_BYTES, Padding
 from ugsd_core.wire.messages import UpMessage, describe, posterior_bytes
+from ugsd_core.wire.own import own_token
 from ugsd_core.wire.protocol import PROTOCOL_VERSION, SUBPROTOCOL, decode_down, encode, tag_of
+from ugsd_core.wire.tls import client_context, explain
 
-__all__ = ["WebSocketLink", "check_address"]
+__all__ = ["PAD_VARIABLE", "WebSocketLink", "check_address"]
+
+#: ``strict`` in it pads all frames of an edge to three lengths.
+PAD_VARIABLE = "UGSD_PAD"
 
 T = TypeVar("T")
 
@@ -87,7 +94,9 @@ class WebSocketLink:
 
     Args:
         address: ``ws://host:port`` or ``wss://host``.
-        access_token: For verifiers that ask for one.
+        access_token: For verifiers that ask for one. One that this process started gets the token drawn for it.
+        tls_ca: The authorities that are trusted for ``wss://`` (`ugsd_core.wire.tls.client_context`).
+        padding: How frames are padded, in both directions; None asks the environment (`PAD_VARIABLE`).
         open_timeout_s: Longest wait for connection and handshake.
         ping_interval_s: Time between keepalive pings.
         ping_timeout_s: A verifier that answers no ping for so long counts as gone. Generous, because a verifier that
@@ -104,6 +113,8 @@ class WebSocketLink:
         address: str,
         *,
         access_token: str | None = None,
+        tls_ca: str | None = None,
+        padding: Padding | None = None,
         open_timeout_s: float = 5.0,
         ping_interval_s: float = 10.0,
         ping_timeout_s: float = 20.0,
@@ -111,7 +122,9 @@ class WebSocketLink:
         resume: Resume | None = None,
     ) -> None:
         self._address = check_address(address)
-        self._access_token = access_token
+        self._access_token = own_token(self._address) or access_token
+        self._tls_ca = tls_ca
+        self._padding: Padding = padding or ("strict" if os.environ.get(PAD_VARIABLE) == "strict" else "usual")
         self._open_timeout_s = open_timeout_s
         self._ping_interval_s = ping_interval_s
         self._ping_timeout_s = ping_timeout_s
@@ -167,7 +180,8 @@ class WebSocketLink:
         self._websocket = self._connect()
         self._session = session = EdgeSession(edge, self._resume)
         try:
-            self._send(session.hello(options, self._access_token))
+            told = options if self._padding == "usual" else options | {"pad": self._padding}
+            self._send(session.hello(told, self._access_token))
             return self._wait(lambda: session.verifier, deadline)
         except HandshakeRefused:
             self.close()
@@ -187,9 +201,11 @@ class WebSocketLink:
 
     def _connect(self) -> ClientConnection:
         """A WebSocket connection with our subprotocol."""
+        secure = client_context(self._tls_ca) if self._address.lower().startswith("wss:") else None
         try:
             websocket = connect_websocket(
                 self._address,
+                ssl=secure,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
                 proxy=None,
@@ -207,14 +223,27 @@ class WebSocketLink:
         except InvalidStatus as error:
             if b"subprotocol" in (error.response.body or b""):
                 raise self._other_version() from error
+            if error.response.status_code in (429, 503):
+                raise VerifierUnavailable(
+                    f"The verifier at {self._address} takes no more connections from here just now; "
+                    f"try again in {error.response.headers.get('Retry-After', 'a few')} s."
+                ) from error
+            if error.response.status_code == 421:
+                raise VerifierUnavailable(
+                    f"The verifier behind {self._address} does not answer to this name. Use its own name, or start it "
+                    "with --allowed-host for this one."
+                ) from error
             raise VerifierUnavailable(
                 f"There is a web server at {self._address}, but no verifier (HTTP status "
                 f"{error.response.status_code}). Check the address."
             ) from error
+        except ssl.SSLError as error:
+            raise VerifierUnavailable(explain(error, self._address)) from error
         # AssertionError: websockets 17 has a race when a peer talks nonsense before it was asked anything.
         except (InvalidHandshake, WebSocketException, EOFError, AssertionError) as error:
             raise VerifierUnavailable(
-                f"Something answers at {self._address}, but it is no verifier. Check the address."
+                f"Something answers at {self._address}, but it is no verifier. Check the address"
+                + (", and whether it should begin with wss://." if secure is None else ".")
             ) from error
         except TimeoutError as error:
             raise VerifierUnavailable(
@@ -334,7 +363,7 @@ class WebSocketLink:
         session, websocket = self._session, self._websocket
         if session is None or websocket is None or websocket.state is not State.OPEN:
             raise self._lost()
-        frame, payload_bytes = encode(message, session.edge.vocabulary_size)
+        frame, payload_bytes = encode(message, session.edge.vocabulary_size, self._padding)
         traffic, contents = describe(message)
         # Recorded before it is sent: of a frame that fails half way, some may have left the device.
         at_s, tag, emotion_bytes = time.perf_counter(), tag_of(message), posterior_bytes(message)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import traceback
 from typing import Protocol
 
 from ugsd_core.batching import MIN_RETRY_MS
-from ugsd_core.errors import OptionError, ProtocolError, WireError
+from ugsd_core.errors import OptionError, ProtocolError, VerifierBusy, WireError
+from ugsd_core.logs import places, told
 from ugsd_core.messages import VerifyRequest
+from ugsd_core.wire.door import Guest
 from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S
 from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.lanes import FeaturesNeeded, Lane
@@ -32,10 +33,15 @@ from ugsd_core.wire.messages import (
 from ugsd_core.wire.protocol import decode_up, encode
 from ugsd_core.wire.service import Service, busy
 from ugsd_core.wire.session import JudgeWork, OpenWork, ServerSession, Work
+from ugsd_core.wire.tally import Tally
 
 __all__ = ["HELLO_TIMEOUT_S", "Connection", "Frames", "FramesClosed"]
 
 HELLO_TIMEOUT_S = 10.0
+#: What a session that is too old gets for the caption under way.
+LAST_GRACE_S = 60.0
+#: Close code of RFC 6455, 7.4: whoever it is may not be here.
+POLICY = 1008
 
 logger = logging.getLogger(__name__)
 
@@ -66,23 +72,36 @@ class Frames(Protocol):
 
 
 class Connection:
-    """One session: frames in, frames out, lanes in between."""
+    """One session: frames in, frames out, lanes in between.
+
+    Args:
+        frames: What carries it.
+        service: The model, shared with all other sessions.
+        guest: Whoever is at the other end, as the door sees it; or the token to be shown, None for none.
+        kept: What connections leave for the next one of the same edge.
+
+    Attributes:
+        tally: What it did, in numbers.
+    """
 
     def __init__(
-        self, frames: Frames, service: Service, access_token: str | None, kept: KeptCodes | None = None
+        self, frames: Frames, service: Service, guest: Guest | str | None, kept: KeptCodes | None = None
     ) -> None:
         self._frames = frames
         self._service = service
-        self._session = ServerSession(service.verifier.info, access_token=access_token, kept=kept)
+        self._guest = guest if isinstance(guest, Guest) else Guest.of(guest)
+        self._session = ServerSession(service.verifier.info, kept=kept)
         self._lanes: dict[int, Lane] = {}
         self._shut_out: frozenset[str] = frozenset()
+        self.tally = Tally(service.measures)
 
     async def run(self) -> None:
         """Serve until the connection ends; never raises for what the other side did."""
         try:
             await self._serve()
         except ProtocolError as error:
-            logger.warning("A session broke the protocol and was ended (%s).", error.code)
+            extra = told("protocol_broken", code=error.code, **self.tally.who)
+            logger.warning("A session broke the protocol and was ended (%s).", error.code, extra=extra)
             sentence = _sentence(error)
             known = self._session.greeted
             last: DownMessage = ErrorReply(error.code, sentence) if known else Refused(error.code, sentence)
@@ -92,7 +111,8 @@ class Connection:
         except FramesClosed:
             pass
         except TimeoutError:
-            logger.info("A connection sent no hello in time and was closed.")
+            extra = told("hello_missing", **self.tally.who)
+            logger.info("A connection sent no hello in time and was closed.", extra=extra)
         finally:
             lanes = list(self._lanes.values())
             for lane in lanes:
@@ -100,6 +120,19 @@ class Connection:
             await asyncio.gather(*(lane.finished() for lane in lanes))
             self._service.forget_codes(self)
             self._session.ended()
+            self._guest.leave()
+
+    async def look_after(self) -> None:
+        """End what has lasted too long or whose token was removed; called every few seconds."""
+        guest, overdue_s = self._guest, self._guest.overdue_s()
+        if guest.removed():
+            extra = told("token_removed", **self.tally.who)
+            logger.info("A session ended, since its access token was removed.", extra=extra)
+            await self.end(POLICY)
+        elif guest.idle() or overdue_s > LAST_GRACE_S:
+            await self.end(GOING_AWAY)
+        elif overdue_s > 0 and not self._session.draining:
+            await self.drain()
 
     async def drain(self) -> None:
         """Begin nothing new; end as soon as nothing is open."""
@@ -115,29 +148,51 @@ class Connection:
         await self._frames.close(code)
 
     async def _serve(self) -> None:
-        while True:
+        async with asyncio.timeout(HELLO_TIMEOUT_S):
+            frame = await self._frames.recv()
+        self.tally.frame(len(frame))
+        refused = await self._guest.greet(frame)
+        if refused is not None:
+            await self.send((refused,))
+            await self._frames.close(POLICY)
+            return
+        self._session.client = self._guest.client
+        kind, _, name = self._guest.client.partition(" ")
+        self.tally.client = name if kind == "token" else None  # an address is nobody's business here
+        while not await self._take(frame):
             async with asyncio.timeout(None if self._session.greeted else HELLO_TIMEOUT_S):
                 frame = await self._frames.recv()
-            if not isinstance(frame, bytes):
-                raise ProtocolError("frames are binary")
-            message, _ = decode_up(frame, self._session.info.vocabulary_size)
-            refusal = self._refusal(message)
-            if refusal is not None:
-                await self.send((refusal,))
-                continue
-            step = self._session.receive(message)
-            if isinstance(message, Open):
-                self._service.hold_codes(self, self._session.code_bytes, self._session.forget_code)
-            for serial in step.forgotten:
-                lane = self._lanes.pop(serial, None)
-                if lane is not None:
-                    lane.stop()
-            await self.send(step.replies)
-            for work in step.work:
-                await self._lane(work.serial).put(work)
-            if step.ends or self._session.drained:
-                await self._frames.close(GOING_AWAY if self._session.drained else 1000)
-                return
+            self.tally.frame(len(frame))
+
+    async def _take(self, frame: bytes | str) -> bool:
+        """Handle a frame; whether it was the session's last."""
+        pause_s = self._guest.received(len(frame))
+        if pause_s:
+            await asyncio.sleep(pause_s)
+        if not isinstance(frame, bytes):
+            raise ProtocolError("frames are binary")
+        message, _ = decode_up(frame, self._session.info.vocabulary_size)
+        self.tally.received(message)
+        refusal = self._refusal(message)
+        if refusal is not None:
+            await self.send((refusal,))
+            return False
+        step = self._session.receive(message)
+        if isinstance(message, Open):
+            self._service.hold_codes(self, self._session.code_bytes, self._session.forget_code)
+        for serial in step.forgotten:
+            lane = self._lanes.pop(serial, None)
+            if lane is not None:
+                lane.stop()
+        await self.send(step.replies)
+        for work in step.work:
+            await self._lane(work.serial).put(work)
+        if step.ends or self._session.drained:
+            await self._frames.close(GOING_AWAY if self._session.drained else 1000)
+            return True
+        if isinstance(message, Open) and self._guest.opened():
+            await self.drain()
+        return False
 
     def _lane(self, serial: int) -> Lane:
         if serial not in self._lanes:
@@ -148,14 +203,18 @@ class Connection:
         """Back-pressure, before any work and before anything of the request is remembered; None if there is room."""
         if not self._session.greeted or not isinstance(message, Open | VerifyRequest | Generate):
             return None
-        retry_after_ms = self._service.admission.refusal_after_ms(self)
         name = message.request.utterance if isinstance(message, Generate) else message.utterance
+        too_long = self._guest.too_long(message)
+        if too_long is not None:
+            return ErrorReply("too_long", too_long, name)
+        limited_ms = self._guest.retry_after_ms(message)
+        retry_after_ms = limited_ms or self._service.admission.refusal_after_ms(self)
         if isinstance(message, Open):
             # What follows an opening that was refused is refused, too: it would be about nothing.
             self._shut_out = self._shut_out | {name} if retry_after_ms is not None else self._shut_out - {name}
         elif name in self._shut_out:
             retry_after_ms = retry_after_ms or MIN_RETRY_MS
-        return None if retry_after_ms is None else busy(message, retry_after_ms)
+        return None if retry_after_ms is None else busy(message, retry_after_ms, limited=limited_ms is not None)
 
     async def _done(self, work: Work, result: object) -> None:
         """A piece of work has a result (None: the end of a generated caption)."""
@@ -174,18 +233,26 @@ class Connection:
         if isinstance(error, FeaturesNeeded) and not isinstance(work, OpenWork):
             await self.send(self._session.needs_features(work))
             return
+        retry_after_ms = None
         if isinstance(error, ProtocolError):
             code, sentence = error.code, _sentence(error)
+            if isinstance(error, VerifierBusy):
+                retry_after_ms = round(error.retry_after_s * 1e3)
         elif isinstance(error, WireError | OptionError):
             code, sentence = "refused", _sentence(error)
         else:
             code, sentence = "internal", "The verifier failed on this request; its own log says where."
             # Without the exception's text, which may quote ids.
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("The verifier failed with %s.\n%s", type(error).__name__, frames)
+            kind, trace = type(error).__name__, places(error.__traceback__)
+            logger.error(
+                "The verifier failed with %s at %s.",
+                kind,
+                trace[-1] if trace else "an unknown place",
+                extra=told("work_failed", code=code, error=kind, trace=trace, **self.tally.who),
+            )
         if isinstance(work, OpenWork):
             self._lanes.pop(work.serial, None)
-        await self.send(self._session.failed(work, code, sentence))
+        await self.send(self._session.failed(work, code, sentence, retry_after_ms))
 
     async def send(self, replies: tuple[DownMessage, ...]) -> None:
         """Send messages; one that the verifier filled wrongly becomes an error message.
@@ -195,10 +262,16 @@ class Connection:
         """
         for reply in replies:
             try:
-                frame, _ = encode(reply, self._session.info.vocabulary_size)
+                frame, _ = encode(reply, self._session.info.vocabulary_size, self._session.padding)
             except ProtocolError as error:
-                logger.error("The verifier gave an answer that cannot be sent: %s.", error)
-                frame, _ = encode(_unsendable(reply))
+                logger.error(
+                    "The verifier gave an answer that cannot be sent (%s).",
+                    error.code,
+                    extra=told("unsendable", code=error.code, trace=places(error.__traceback__), **self.tally.who),
+                )
+                reply = _unsendable(reply)
+                frame, _ = encode(reply, padding=self._session.padding)
+            self.tally.sent(reply, len(frame))
             await self._frames.send(frame)
 
 

@@ -40,7 +40,10 @@ from ugsd_core.wire.messages import (
 from ugsd_core.wire.protocol import PROTOCOL_VERSION
 from ugsd_core.wire.session import MAX_CODES, MAX_UTTERANCES, compare
 
-__all__ = ["EdgeSession", "Resume"]
+__all__ = ["NOT_NOW", "EdgeSession", "Resume"]
+
+#: Errors and refusals that another moment may not repeat: too much waits at the verifier, or this client asks too much.
+NOT_NOW = frozenset({"busy", "limited"})
 
 
 class Resume:
@@ -172,7 +175,7 @@ class EdgeSession:
     def open_again(self, name: str) -> Open | None:
         """The opening of an utterance once more, if the verifier was too busy for it; None if it was not."""
         utterance = self._find(name)
-        if utterance.failure is None or utterance.failure.code != "busy":
+        if utterance.failure is None or utterance.failure.code not in NOT_NOW:
             return None
         utterance.failure = None
         return Open.of(replace(utterance.request, utterance=utterance.number), with_code=True)
@@ -341,6 +344,6 @@ class EdgeSession:
     def _raise(error: ErrorReply | None) -> None:
         if error is None:
             return
-        if error.code == "busy":
+        if error.code in NOT_NOW:
             raise VerifierBusy(f"The verifier could not answer: {error.sentence}", (error.retry_after_ms or 0) / 1e3)
         raise ProtocolError(f"The verifier could not answer: {error.sentence}", error.code)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
+
+from ugsd_core.logs import told
 
 __all__ = ["GOING_AWAY", "RETRY_AFTER_S", "SERVICE_RESTART", "drain"]
 
@@ -19,6 +22,8 @@ GOING_AWAY = 1001
 SERVICE_RESTART = 1012
 #: When an edge is asked to come back; a verifier that is started again loads for some seconds.
 RETRY_AFTER_S = 2.0
+
+logger = logging.getLogger(__name__)
 
 
 class Session(Protocol):
@@ -33,7 +38,7 @@ class Session(Protocol):
 
 async def drain(
     sessions: Iterable[Session], ended: Awaitable[object], grace_s: float, at_once: asyncio.Event | None = None
-) -> None:
+) -> tuple[int, int]:
     """Let sessions finish, then end those that did not.
 
     Args:
@@ -41,14 +46,23 @@ async def drain(
         ended: Done when none stands any more.
         grace_s: The longest wait for it.
         at_once: Ends the wait when set.
+
+    Returns:
+        How many sessions stood, and how many of them had to be ended.
     """
-    await asyncio.gather(*(session.drain() for session in list(sessions)), return_exceptions=True)
+    standing = list(sessions)
+    logger.info("Asked to end: %d sessions finish.", len(standing), extra=told("draining", sessions=len(standing)))
+    await asyncio.gather(*(session.drain() for session in standing), return_exceptions=True)
     waits = [asyncio.ensure_future(ended)]
     if at_once is not None:
         waits.append(asyncio.ensure_future(at_once.wait()))
     await asyncio.wait(waits, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.gather(*(session.end(SERVICE_RESTART) for session in list(sessions)), return_exceptions=True)
+    cut = list(sessions)
+    await asyncio.gather(*(session.end(SERVICE_RESTART) for session in cut), return_exceptions=True)
     for wait in waits:
         wait.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await wait
+    extra = told("drained", sessions=len(standing), cut=len(cut))
+    logger.info("%d sessions have ended, %d of them before they had finished.", len(standing), len(cut), extra=extra)
+    return len(standing), len(cut)

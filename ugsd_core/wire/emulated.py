@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -33,6 +32,8 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from ugsd_core.errors import OptionError, VerifierUnavailable
+from ugsd_core.wire.own import disown, relayed
+from ugsd_core.wire.tls import client_context
 
 __all__ = ["CONDITIONS", "Conditions", "EmulatedLink"]
 
@@ -135,6 +136,7 @@ class EmulatedLink:
         self._port = port or (443 if parts.scheme == "wss" else 80)
         self._secure = parts.scheme == "wss"
         self._path = parts.path + (f"?{parts.query}" if parts.query else "")
+        self._target = target
         self.conditions = conditions
         self.bytes_up = self.bytes_down = 0
         self._thread: threading.Thread | None = None
@@ -156,6 +158,7 @@ class EmulatedLink:
         self._thread.start()
         if not self._ready.wait(_START_TIMEOUT_S) or self._error is not None:
             raise VerifierUnavailable(f"The emulated link cannot listen on 127.0.0.1 ({self._error}).")
+        relayed(self.address, self._target)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -165,6 +168,7 @@ class EmulatedLink:
                 loop.call_soon_threadsafe(stop.set)
         if thread is not None:
             thread.join()
+        disown(self.address)
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
@@ -194,7 +198,7 @@ class EmulatedLink:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of an edge, until both directions have ended or one broke."""
-        context = ssl.create_default_context() if self._secure else None
+        context = client_context() if self._secure else None
         writers = [writer]
         try:
             await asyncio.sleep(self.conditions.rtt_ms / 1000)  # TCP's handshake

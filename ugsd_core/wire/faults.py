@@ -26,6 +26,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from ugsd_core.errors import OptionError, VerifierUnavailable
+from ugsd_core.wire.own import disown, relayed
 
 __all__ = ["Fault", "Faults", "FaultyLink"]
 
@@ -146,12 +147,14 @@ class FaultyLink:
         parts = urlsplit(target)
         assert parts.hostname and parts.port
         self._host, self._port = parts.hostname, parts.port
+        relayed(self.address, target)
 
     def __enter__(self) -> FaultyLink:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="faulty-link", daemon=True)
         self._thread.start()
         if not self._ready.wait(_START_TIMEOUT_S) or self._error is not None:
             raise VerifierUnavailable(f"The faulty link cannot listen on 127.0.0.1 ({self._error}).")
+        relayed(self.address, f"ws://{self._host}:{self._port}")
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -161,6 +164,7 @@ class FaultyLink:
                 loop.call_soon_threadsafe(stop.set)
         if thread is not None:
             thread.join()
+        disown(self.address)
 
     def cut_all(self) -> None:
         """Reset every connection that stands."""

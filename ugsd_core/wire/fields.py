@@ -35,6 +35,7 @@ __all__ = [
     "posterior_bytes",
     "printable",
     "settings",
+    "temperature",
     "token_id",
     "token_ids",
     "whole",
@@ -43,7 +44,8 @@ __all__ = [
 Check = Callable[[str, Any, int], Any]
 
 MAX_DRAFT = 64
-MAX_CAPTION = 4096
+#: Tokens of a caption, drafts included; options allow 1,024. What a verifier holds for one follows from it.
+MAX_CAPTION = 1024 + MAX_DRAFT
 MAX_TOP = 64
 MAX_VOCABULARY = 1 << 20
 #: Names of prompts, rules, utterances and error codes.
@@ -51,6 +53,8 @@ NAME = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 # Softmax in single precision may end a few units in the last place above one.
 _PROBABILITY_MAX = 1.0001
+# Logits divided by less would overflow.
+_MIN_TEMPERATURE = 1e-6
 
 
 def whole(low: int, high: int) -> Check:
@@ -77,6 +81,14 @@ def number(low: float, high: float) -> Check:
         return float(value)
 
     return check
+
+
+def temperature(where: str, value: Any, vocabulary_size: int) -> float:
+    """0, or enough to divide by."""
+    found = float(number(0.0, 5.0)(where, value, vocabulary_size))
+    if 0.0 < found < _MIN_TEMPERATURE:
+        raise ProtocolError(f"{where} must be 0 or at least {_MIN_TEMPERATURE:g}", "bad_field")
+    return found
 
 
 def flag(where: str, value: Any, vocabulary_size: int) -> bool:

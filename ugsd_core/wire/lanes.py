@@ -16,7 +16,7 @@ from time import perf_counter
 from websockets.exceptions import ConnectionClosed
 
 from ugsd_core.batched_verifier import JudgeTask, StepTask, Written
-from ugsd_core.errors import ProtocolError
+from ugsd_core.errors import ProtocolError, VerifierBusy
 from ugsd_core.messages import GeneratedToken, OpenRequest, Verdict, VerifyRequest
 from ugsd_core.verifier import VerifierUtterance
 from ugsd_core.wire.service import Service, size_of
@@ -130,9 +130,15 @@ class Lane:
                 await self._done(work, await self._judge(work.request, utterance, arrived))
             else:
                 await self._generate(work, utterance, given_up)
+        except VerifierBusy:  # memory ran out, perhaps half way: it is read again when the edge asks again
+            self._forget()
+            raise
         finally:
-            memory.hold(self, self._session, size_of(utterance), self._forget)
-            memory.unpin(self)
+            if self._utterance is None:
+                memory.release(self)
+            else:
+                memory.hold(self, self._session, size_of(utterance), self._forget)
+                memory.unpin(self)
             self._service.made_room()
 
     async def _open(self, request: OpenRequest) -> VerifierUtterance:

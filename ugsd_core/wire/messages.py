@@ -177,7 +177,7 @@ class ErrorReply:
         utterance: What it concerns; None means the session, which then ends.
         sequence: The verify message it answers, if it answers one.
         stream: The generate message it answers, if it answers one.
-        retry_after_ms: When to ask again; only with the code ``busy``.
+        retry_after_ms: When to ask again; only with the codes ``busy`` and ``limited``.
     """
 
     code: str

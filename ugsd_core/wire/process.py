@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ugsd_core.errors import VerifierUnavailable
+from ugsd_core.wire.own import TOKEN_VARIABLE, child_token, disown, own
 
 __all__ = ["VerifierProcess"]
 
@@ -37,6 +38,8 @@ class VerifierProcess:
         timeout_s: Longest wait for that line; loading a large checkpoint takes minutes.
         forward_stderr: Repeat the child's stderr on ours.
         wait: Whether to return only when the verifier accepts connections.
+        asks_for_token: Whether only links of this process are let in (`ugsd_core.wire.own`). False lets in every user
+            of the machine, such as other processes that measure.
 
     Raises:
         VerifierUnavailable: If the child ends or stays silent instead of announcing itself. The message holds the
@@ -51,6 +54,7 @@ class VerifierProcess:
         timeout_s: float = 300.0,
         forward_stderr: bool = False,
         wait: bool = True,
+        asks_for_token: bool = True,
     ) -> None:
         if command is None:
             command = [sys.executable, "-m", "ugsd_core.cli", "verifier", "--host", "127.0.0.1", "--port", "0"]
@@ -58,6 +62,7 @@ class VerifierProcess:
         self._stderr_tail: deque[str] = deque(maxlen=30)
         self._first_line: queue.Queue[str] = queue.Queue()
         self._said = False
+        self._announced: tuple[str, str] | None = None
         self._waiting = threading.Lock()
         try:
             self._child = subprocess.Popen(
@@ -65,7 +70,7 @@ class VerifierProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=_environment(),
+                env=_environment(asks_for_token),
                 encoding="utf-8",
                 errors="replace",
             )
@@ -80,7 +85,7 @@ class VerifierProcess:
         for reader in self._readers:
             reader.start()
         self._timeout_s = timeout_s
-        self._announced: tuple[str, str] | None = None
+        self._asks_for_token = asks_for_token
         if wait:
             self.wait_ready()
 
@@ -94,6 +99,8 @@ class VerifierProcess:
             if self._announced is None:
                 try:
                     self._announced = self._announcement(self._timeout_s)
+                    if self._asks_for_token:
+                        own(self._announced[0])
                 except BaseException:
                     self.stop()
                     raise
@@ -146,6 +153,8 @@ class VerifierProcess:
     def stop(self) -> None:
         """End the child: politely, then by force. May be called more than once; never raises."""
         child = self._child
+        if self._announced is not None:
+            disown(self._announced[0])
         with contextlib.suppress(OSError):  # a child that is gone already
             if child.stdin is not None:
                 child.stdin.close()
@@ -198,7 +207,12 @@ class VerifierProcess:
                     sys.stderr.write(line)
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with the place this package was imported from first: the child may not find it from where we are."""
+def _environment(asks_for_token: bool) -> dict[str, str]:
+    """Ours, with the place this package was imported from first: the child may not find it from where we are.
+
+    A token that is meant for another verifier is not passed on.
+    """
     root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+    ours = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
+    token = {TOKEN_VARIABLE: child_token()} if asks_for_token else {}
+    return ours | token | {"PYTHONPATH": os.pathsep.join(filter(None, (root, ours.get("PYTHONPATH"))))}

@@ -15,7 +15,7 @@ from ugsd_core.errors import ProtocolError
 from ugsd_core.messages import GeneratedToken, GenerateRequest, OpenedReply, Verdict, VerifierInfo, VerifyRequest
 from ugsd_core.wire import fields as field
 from ugsd_core.wire.fields import MAX_CAPTION, MAX_DRAFT, MAX_VOCABULARY, NAME
-from ugsd_core.wire.frames import pack_frame, unpack_frame
+from ugsd_core.wire.frames import Padding, pack_frame, unpack_frame
 from ugsd_core.wire.messages import (
     Close,
     DownMessage,
@@ -118,6 +118,14 @@ def _verify_map(message: VerifyRequest) -> dict[str, Any]:
     return values if levels is None else values | {"posterior": field.posterior_bytes("verify.posterior", levels)}
 
 
+def _verify(values: dict[str, Any]) -> VerifyRequest:
+    request = VerifyRequest(**values)
+    # Each alone may reach the end of a caption; together they must stay in one, or a verifier would hold several.
+    if request.base + len(request.committed) > MAX_CAPTION:
+        raise ProtocolError(f"a caption has at most {MAX_CAPTION} tokens", "bad_field")
+    return request
+
+
 def _error_map(message: ErrorReply) -> dict[str, Any]:
     values = _shallow(message)
     return (
@@ -192,7 +200,7 @@ _SPECS: dict[str, _Spec] = {
             "draft": field.token_ids(1, MAX_DRAFT),
             "posterior": field.posterior,
         },
-        lambda values: VerifyRequest(**values),
+        _verify,
         _verify_map,
         omitted=frozenset({"posterior"}),
     ),
@@ -205,7 +213,7 @@ _SPECS: dict[str, _Spec] = {
             "stream": _COUNTER,
             "utterance": _NAME,
             "max_tokens": field.whole(1, MAX_CAPTION),
-            "temperature": field.number(0.0, 5.0),
+            "temperature": field.temperature,
             "seed": field.whole(-(1 << 63), (1 << 63) - 1),
         },
     ),
@@ -295,7 +303,9 @@ def _check(tag: str, spec: _Spec, values: dict[str, Any], vocabulary_size: int) 
     return spec.build(checked)
 
 
-def encode(message: UpMessage | DownMessage, vocabulary_size: int = MAX_VOCABULARY) -> tuple[bytes, int]:
+def encode(
+    message: UpMessage | DownMessage, vocabulary_size: int = MAX_VOCABULARY, padding: Padding = "usual"
+) -> tuple[bytes, int]:
     """The frame of a message, and the length of its payload (the rest is padding), both in bytes.
 
     Raises:
@@ -305,11 +315,11 @@ def encode(message: UpMessage | DownMessage, vocabulary_size: int = MAX_VOCABULA
     spec = _SPECS[tag]
     values = spec.flatten(message)
     _check(tag, spec, values, vocabulary_size)
-    return pack_frame({"type": tag} | values)
+    return pack_frame({"type": tag} | values, padding)
 
 
 def _decode(frame: bytes, direction: Literal["up", "down"], vocabulary_size: int) -> tuple[Any, int]:
-    values, payload_bytes = unpack_frame(frame)
+    values, payload_bytes = unpack_frame(frame, direction)
     tag = values.pop("type", None)
     spec = _SPECS.get(tag) if isinstance(tag, str) else None
     if spec is None or spec.direction != direction:

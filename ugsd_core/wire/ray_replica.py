@@ -12,18 +12,27 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.errors import OptionError
+from ugsd_core.logs import told
 from ugsd_core.verifier import Verifier
+from ugsd_core.wire.access import AccessTokens
 from ugsd_core.wire.connection import Connection, FramesClosed
+from ugsd_core.wire.door import HELLO_BYTES, Access, Door, networks
 from ugsd_core.wire.drain import GOING_AWAY, drain
-from ugsd_core.wire.frames import MAX_FRAME_BYTES
 from ugsd_core.wire.kept_codes import KeptCodes
+from ugsd_core.wire.limits import ClientLimits
+from ugsd_core.wire.own import TOKEN_VARIABLE
 from ugsd_core.wire.protocol import SUBPROTOCOL
 from ugsd_core.wire.service import Service
 
@@ -33,8 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REPLICA_HEADER",
-    "TOKEN_VARIABLE",
-    "Access",
     "ReplicaSettings",
     "StarletteFrames",
     "VerifierReplica",
@@ -43,14 +50,14 @@ __all__ = [
 
 #: Header of the handshake's answer that names the replica, for whoever wants to know how sessions are spread.
 REPLICA_HEADER = "x-ugsd-replica"
-#: A replica reads the access token from its own environment: settings can be read by everybody who sees the cluster.
-TOKEN_VARIABLE = "UGSD_ACCESS_TOKEN"
 #: How long captions under way may go on when a replica is to end.
 GRACE_S = 10.0
-#: Seconds between two looks whether it is to end.
-LOOK_EVERY_S = 0.2
-#: WebSocket close codes (RFC 6455, 7.4.1).
-POLICY_VIOLATION, TOO_BIG = 1008, 1009
+#: Seconds between two looks whether it is to end, and between two at tokens and the age of sessions.
+LOOK_EVERY_S, LOOK_AFTER_S = 0.2, 2.0
+#: WebSocket close code (RFC 6455, 7.4.1).
+TOO_BIG = 1009
+
+_TUPLES = ("origins", "trusted_proxies", "allowed_hosts")
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +73,12 @@ class ReplicaSettings:
         workers: Threads that run the model.
         threads: Of torch in each replica; 0 leaves that to torch.
         limits: Fields of `BatchLimits` that differ from the defaults.
-        origins: Web pages that may connect, beside programs that are no browser.
-        needs_token: Refuse to start where `TOKEN_VARIABLE` is not set.
+        host: Where Serve's proxies listen; beyond loopback each client has limits, as `Door` has it.
+        needs_token: Refuse to start where there is no token. A replica reads it from ``token_file`` or from its own
+            environment: settings can be read by everybody who sees the cluster.
+        token_file: Which every node has under this name.
+        client_limits: Fields of `ClientLimits`; each replica counts for itself. None as `Door` has it.
+        trusted_proxies, allowed_hosts, origins: As `ugsd_core.wire.door.Access`.
         grace_s: How long captions under way may go on when the replica is to end.
         made_by: ``module:callable`` that gives the `Verifier`; empty loads the checkpoint.
         release: Any text; another one replaces all replicas.
@@ -80,8 +91,13 @@ class ReplicaSettings:
     workers: int = 2
     threads: int = 0
     limits: dict[str, float] = field(default_factory=dict)
-    origins: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
     needs_token: bool = False
+    token_file: str | None = None
+    client_limits: dict[str, float] | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     grace_s: float = GRACE_S
     made_by: str = ""
     release: str = ""
@@ -94,8 +110,9 @@ class ReplicaSettings:
             OptionError: If a setting has no meaning.
         """
         try:
-            found = cls(**values | {"origins": tuple(values.get("origins", ()))})
+            found = cls(**values | {name: tuple(values.get(name, ())) for name in _TUPLES})
             BatchLimits(**found.limits)  # type: ignore[arg-type]
+            ClientLimits(**found.client_limits or {})  # type: ignore[arg-type]
         except TypeError as error:
             raise OptionError(f"the settings of a replica have an unknown name or type ({error})") from error
         if found.workers < 1:
@@ -104,7 +121,29 @@ class ReplicaSettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self) | {"origins": list(self.origins)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
+
+    def access(self) -> Access:
+        """Who is let in.
+
+        Raises:
+            OptionError: If a token is needed and there is none, or its file can't be read.
+        """
+        tokens = None
+        if self.token_file is not None:
+            tokens = AccessTokens.from_file(Path(self.token_file))
+        elif token := os.environ.get(TOKEN_VARIABLE):
+            tokens = AccessTokens.single(token)
+        if self.needs_token and tokens is None:
+            raise OptionError(f"set {TOKEN_VARIABLE} in the environment of every node before Ray is started there")
+        limits = None if self.client_limits is None else ClientLimits(**self.client_limits)  # type: ignore[arg-type]
+        return Access(
+            tokens=tokens,
+            limits=limits,
+            trusted_proxies=networks(self.trusted_proxies),
+            allowed_hosts=self.allowed_hosts,
+            origins=self.origins,
+        )
 
     def load(self) -> Verifier:
         """The model.
@@ -127,30 +166,18 @@ class ReplicaSettings:
         return load_verifier(checkpoint, device=self.device, dtype=self.dtype, batched=self.batched)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who is let in, and how a session begins; replace it to check in another way.
+class Asking:
+    """A handshake as `Door.look` wants it: address and headers, and a way to answer."""
 
-    Attributes:
-        token: What an edge must show; None lets everyone in.
-        origins: Web pages that may connect; None in it stands for programs that are no browser.
-    """
+    def __init__(self, websocket: WebSocket) -> None:
+        client = websocket.client
+        self.remote_address = None if client is None else (client.host, client.port)
+        path = websocket.scope.get("path", "/")
+        self.request = Request(path, Headers([(name, value) for name, value in websocket.headers.items()]))
 
-    token: str | None = None
-    origins: tuple[str | None, ...] = (None,)
-
-    def lets_in(self, websocket: WebSocket) -> bool:
-        """Whether the handshake is accepted: the subprotocol, the origin, and no compression."""
-        headers = websocket.headers
-        return (
-            SUBPROTOCOL in websocket.scope.get("subprotocols", ())
-            and headers.get("origin") in self.origins
-            and "permessage-deflate" not in headers.get("sec-websocket-extensions", "")
-        )
-
-    def connection(self, frames: StarletteFrames, service: Service, kept: KeptCodes) -> Connection:
-        """The session of a WebSocket that was accepted."""
-        return Connection(frames, service, self.token, kept)
+    def respond(self, status: int, text: str) -> Response:
+        """See `websockets.asyncio.server.ServerConnection.respond`."""
+        return Response(status, "", Headers(), text.encode())
 
 
 class StarletteFrames:
@@ -159,7 +186,12 @@ class StarletteFrames:
     def __init__(self, websocket: WebSocket) -> None:
         self._websocket = websocket
         self._closed = False
+        self._largest = HELLO_BYTES
         self._receiving: asyncio.Future[Any] | None = None
+
+    def widen(self, frame_bytes: int) -> None:
+        """Take frames of this size from now on."""
+        self._largest = frame_bytes
 
     async def recv(self) -> bytes | str:
         """The next frame; one that is too large ends the connection with 1009."""
@@ -182,7 +214,7 @@ class StarletteFrames:
         frame: bytes | str | None = message.get("bytes")
         if frame is None:
             frame = str(message.get("text") or "")
-        if len(frame) > MAX_FRAME_BYTES:
+        if len(frame) > self._largest:
             await self.close(TOO_BIG)
             raise FramesClosed
         return frame
@@ -215,7 +247,6 @@ class VerifierReplica:
 
     Args:
         settings: `ReplicaSettings.to_dict`.
-        access: Who is let in; None follows the settings and the environment.
         stopping: Says whether the replica is to end; None asks Serve.
         name: Of the replica; None asks Serve.
 
@@ -226,15 +257,11 @@ class VerifierReplica:
     def __init__(
         self,
         settings: dict[str, Any],
-        access: Access | None = None,
         stopping: Callable[[], bool] | None = None,
         name: str | None = None,
     ) -> None:
         self.settings = ReplicaSettings.from_dict(settings)
-        token = os.environ.get(TOKEN_VARIABLE) or None
-        if self.settings.needs_token and token is None:
-            raise OptionError(f"set {TOKEN_VARIABLE} in the environment of every node before Ray is started there")
-        self.access = access or Access(token, (None, *self.settings.origins))
+        self.door = Door(self.settings.access(), self.settings.host)
         if stopping is None or name is None:
             from ugsd_core.wire.ray_service import replica_facts
 
@@ -263,8 +290,8 @@ class VerifierReplica:
 
     async def serve(self, websocket: WebSocket) -> None:
         """One session, from the handshake to its end."""
-        if not self.access.lets_in(websocket):
-            await websocket.close(POLICY_VIOLATION)  # before it is accepted: HTTP 403
+        if not self._may_come(websocket):
+            await websocket.close()  # before it is accepted: HTTP 403
             return
         service = self.service()
         headers = [(REPLICA_HEADER.encode(), self.name.encode())]
@@ -276,10 +303,13 @@ class VerifierReplica:
         if self._stopping():
             await frames.close(GOING_AWAY)
             return
-        connection = self.access.connection(frames, service, self._kept)
+        guest = self.door.guest(Asking(websocket), frames.widen)  # type: ignore[arg-type]
+        connection = Connection(frames, service, guest, self._kept)
         self._connections.add(connection)
         self._empty.clear()
-        logger.info("A session began; %d open.", self.open_sessions)
+        service.measures.began()
+        extra = told("session_began", open=self.open_sessions, **connection.tally.who)
+        logger.info("A session began; %d open.", self.open_sessions, extra=extra)
         try:
             await connection.run()
         finally:
@@ -287,25 +317,46 @@ class VerifierReplica:
             if not self._connections:
                 self._empty.set()
             await frames.close(1000)
-            logger.info("A session ended; %d open.", self.open_sessions)
+            service.measures.ended()
+            extra = told("session_ended", open=self.open_sessions, **connection.tally.totals())
+            logger.info("A session ended; %d open.", self.open_sessions, extra=extra)
+
+    def _may_come(self, websocket: WebSocket) -> bool:
+        """Whether a handshake is accepted: the door's rules, the origin, the subprotocol, and no compression."""
+        asking, headers = Asking(websocket), websocket.headers
+        return (
+            SUBPROTOCOL in websocket.scope.get("subprotocols", ())
+            and headers.get("origin") in (None, *self.door.access.origins)
+            and "permessage-deflate" not in headers.get("sec-websocket-extensions", "")
+            and self.door.look(asking, asking.request) is None  # type: ignore[arg-type]
+        )
 
     async def _end_in_good_order(self) -> None:
         """Drain as soon as Serve wants the replica to end. Serve waits until no WebSocket is open."""
+        due_s = time.monotonic()
         while not self._stopping():
             await asyncio.sleep(LOOK_EVERY_S)
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + LOOK_AFTER_S
+                self.door.refresh()
+                looks = (each.look_after() for each in tuple(self._connections))
+                await asyncio.gather(*looks, return_exceptions=True)
         logger.info("The replica is to end; %d sessions are told.", self.open_sessions)
         if not self._connections:
             self._empty.set()
-        await drain(self._connections, self._empty.wait(), self.settings.grace_s)
+        assert self._service is not None
+        self._service.measures.draining = True
+        stood, cut = await drain(self._connections, self._empty.wait(), self.settings.grace_s)
+        self._service.measures.drained(stood - cut, cut)
 
     def check_health(self) -> None:
         """Serve asks this again and again, and starts another replica in this one's place when it raises.
 
         Raises:
-            RuntimeError: If a thread that runs the model has ended.
+            RuntimeError: If a thread that runs the model hangs or has ended.
         """
-        if self._service is not None and not self._service.alive:
-            raise RuntimeError("a thread that runs the model has ended")
+        if self._service is not None and not self._service.sound:
+            raise RuntimeError("; ".join(self._service.faults()))
 
     def __del__(self) -> None:
         """Serve calls it when all sessions have ended."""

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ugsd_core.errors import OptionError, WireError
@@ -240,13 +241,20 @@ def run_app(settings: ReplicaSettings, scale: Scale) -> None:
 
 @contextlib.contextmanager
 def serving(
-    settings: ReplicaSettings, scale: Scale, *, address: str = "local", host: str = "127.0.0.1", port: int = 0
+    settings: ReplicaSettings,
+    scale: Scale,
+    *,
+    address: str = "local",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[str]:
     """A verifier of several replicas behind one address, which ends behind it.
 
     Args:
         address: As `ray_running` takes it.
         host, port: Where Serve's proxy listens; 0 picks a free port here.
+        tls: Certificate and key, which every node with a proxy has under these names; None speaks plain ``ws://``.
 
     Yields:
         ``ws://…``
@@ -261,10 +269,13 @@ def serving(
         from ray import serve
 
         port = port or _free_port(host)
-        serve.start(http_options={"host": host, "port": port}, logging_config={"enable_access_log": False})
+        options: dict[str, Any] = {"host": host, "port": port}
+        if tls is not None:
+            options |= {"ssl_certfile": str(tls[0]), "ssl_keyfile": str(tls[1])}
+        serve.start(http_options=options, logging_config={"enable_access_log": False})
         try:
             run_app(settings, scale)
-            yield "ws://{}:{}".format(f"[{host}]" if ":" in host else host, port)
+            yield "{}://{}:{}".format("ws" if tls is None else "wss", f"[{host}]" if ":" in host else host, port)
         finally:
             serve.delete(NAME, _blocking=True) if address != "local" else serve.shutdown()
 

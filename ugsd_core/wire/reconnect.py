@@ -41,12 +41,10 @@ from ugsd_core.verifier import Standing
 from ugsd_core.wire.breaker import Backoff, CircuitBreaker
 from ugsd_core.wire.client import WebSocketLink, check_address
 from ugsd_core.wire.deadline import CEILING_S, FLOOR_S, LearnedDeadline
-from ugsd_core.wire.dialogue import Resume
+from ugsd_core.wire.dialogue import NOT_NOW, Resume
 
 __all__ = ["ReconnectingLink", "check_addresses"]
 
-#: Refusals that another moment, or another verifier, may not repeat.
-PASSING_REFUSALS = frozenset({"busy"})
 #: Errors about an utterance that opening it anew mends.
 MENDABLE = frozenset({"unknown_utterance", "bad_base", "sequence", "draining"})
 
@@ -172,7 +170,7 @@ class ReconnectingLink:
         try:
             self._link = self._dial()
         except HandshakeRefused as error:
-            if error.code not in PASSING_REFUSALS:
+            if error.code not in NOT_NOW:
                 raise
             raise VerifierUnavailable(str(error)) from error
         except WireError:
@@ -205,7 +203,7 @@ class ReconnectingLink:
             except WireError as failed:
                 error = failed
                 self._keep_frames(link)
-                if isinstance(failed, HandshakeRefused) and failed.code not in PASSING_REFUSALS:
+                if isinstance(failed, HandshakeRefused) and failed.code not in NOT_NOW:
                     self._breaker.failure()
                     raise
                 self._turn += 1
@@ -238,7 +236,7 @@ class ReconnectingLink:
         try:
             link = self._dial()
         except HandshakeRefused as refused:
-            if refused.code in PASSING_REFUSALS:
+            if refused.code in NOT_NOW:
                 return False
             with self._lock:
                 self._refused = refused

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -17,13 +18,24 @@ from time import perf_counter
 from typing import Any
 
 from ugsd_core.batched_verifier import JudgeTask, Task
-from ugsd_core.batching import Admission, BatchLimits, Job, Scheduler
+from ugsd_core.batching import MAX_RETRY_MS, Admission, BatchLimits, Job, Scheduler
+from ugsd_core.errors import VerifierBusy
+from ugsd_core.exhaustion import exhausted
+from ugsd_core.logs import places, told
 from ugsd_core.memory import MemoryLedger
 from ugsd_core.messages import OpenRequest, VerifyRequest
 from ugsd_core.verifier import Verifier, VerifierUtterance
+from ugsd_core.wire.measures import Measures
 from ugsd_core.wire.messages import ErrorReply, Generate, Open
 
-__all__ = ["Counters", "Service", "busy", "size_of"]
+__all__ = ["HUNG_S", "Counters", "Service", "busy", "placement", "size_of"]
+
+#: A worker that has been at one piece of work for so long hangs: the longest opening on two cores takes a third of it.
+HUNG_S = 300.0
+#: When to ask again for what memory ran out for; what was forgotten by then may make room.
+EXHAUSTED_RETRY_MS = 500
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -38,6 +50,7 @@ class Counters:
         rebuilt: Utterances opened again after they had been forgotten.
         pass_ms: Time of all passes.
         open_ms: Time of all openings.
+        out_of_memory: Pieces of work for which memory ran out.
     """
 
     passes: int = 0
@@ -47,6 +60,7 @@ class Counters:
     rebuilt: int = 0
     pass_ms: float = 0.0
     open_ms: float = 0.0
+    out_of_memory: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -73,6 +87,8 @@ class Service:
         self.admission = Admission(self.limits)
         self.memory = MemoryLedger(int(self.limits.memory_mb * 1e6))
         self.counters = Counters()
+        self.measures = Measures(checkpoint=verifier.info.name, **placement(verifier))
+        self.measures.watch(self)
         self._together: Callable[[Sequence[Task]], list[Any]] | None = getattr(verifier, "work_together", None)
         rows = self.limits.rows if self._together is not None else 1
         self._scheduler = Scheduler(
@@ -84,6 +100,8 @@ class Service:
         self._closed = False
         self._codes: dict[Hashable, frozenset[str]] = {}
         self._for_room: deque[asyncio.Future[None]] = deque()
+        #: Since when each worker has been at what it does (s); those that wait are not in it.
+        self._busy_since: dict[int, float] = {}
         self._threads = [
             threading.Thread(target=self._work, name=f"verifier-{number}", daemon=True) for number in range(workers)
         ]
@@ -96,14 +114,30 @@ class Service:
         return self._together is not None
 
     @property
-    def alive(self) -> bool:
-        """Whether every worker is there."""
-        return all(thread.is_alive() for thread in self._threads)
-
-    @property
     def waiting(self) -> int:
         """Jobs that no worker has taken yet."""
         return len(self._scheduler)
+
+    def worker_states(self) -> dict[str, int]:
+        """How many workers wait, work, hang (`HUNG_S`) and have died."""
+        now_s, since = perf_counter(), dict(self._busy_since)
+        alive = sum(thread.is_alive() for thread in self._threads)
+        hung = sum(now_s - began_s > HUNG_S for began_s in since.values())
+        dead = len(self._threads) - alive
+        return {"idle": max(0, alive - len(since)), "busy": len(since) - hung, "hung": hung, "dead": dead}
+
+    @property
+    def sound(self) -> bool:
+        """Whether no worker hangs or has died."""
+        states = self.worker_states()
+        return not states["hung"] and not states["dead"]
+
+    def faults(self) -> list[str]:
+        """Why nothing new should be sent here; empty if all is well."""
+        states = self.worker_states()
+        all_ = len(self._threads)
+        found = [f"{states[state]} of {all_} workers {state}" for state in ("hung", "dead") if states[state]]
+        return (["draining"] if self.measures.draining else []) + found
 
     async def single(self, session: Hashable, call: Callable[[], Any]) -> tuple[Any, float, float]:
         """Run a call in a worker; its result, and when it began and ended (s)."""
@@ -182,8 +216,14 @@ class Service:
     # ── Workers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _work(self) -> None:
-        while self._step():  # a call of its own: a worker that waits must not hold on to what it did last
-            pass
+        try:
+            while self._step():  # a call of its own: a worker that waits must not hold on to what it did last
+                pass
+        except BaseException as error:  # a bug, or an exit that a plug-in asked for: readiness and watchdog see it
+            kind, trace = type(error).__name__, places(error.__traceback__)
+            logger.critical("A worker died of %s.", kind, extra=told("worker_died", error=kind, trace=trace))
+        finally:
+            self._busy_since.pop(threading.get_ident(), None)
 
     def _step(self) -> bool:
         """Do what is next; False when this worker is to end."""
@@ -191,12 +231,13 @@ class Service:
         if jobs is None:
             return False
         orders: list[_Order] = [job.work for job in jobs]
-        began_s = perf_counter()
+        began_s = self._busy_since[threading.get_ident()] = perf_counter()
         try:
             outcomes = self._done(orders)
         except Exception as error:
             outcomes = [error] * len(orders)
         ended_s = perf_counter()
+        del self._busy_since[threading.get_ident()]
         with self._changed:
             self._scheduler.finished(jobs)
             if jobs[0].is_row:
@@ -207,6 +248,8 @@ class Service:
 
     def _deliver(self, orders: list[_Order], outcomes: list[Any], began_s: float, ended_s: float) -> None:
         self.admission.took((ended_s - began_s) * 1e3 / len(orders))
+        if any(isinstance(outcome, Exception) and exhausted(outcome) for outcome in outcomes):
+            outcomes = self._relieved(outcomes)
         for order, outcome in zip(orders, outcomes, strict=True):
             if order.future.done():  # given up
                 continue
@@ -214,6 +257,28 @@ class Service:
                 order.future.set_exception(outcome)
             else:
                 order.future.set_result((outcome, began_s, ended_s))
+
+    def _relieved(self, outcomes: list[Any]) -> list[Any]:
+        """Make room after memory has run out; whoever's work that was may ask again."""
+        lost = [isinstance(outcome, Exception) and exhausted(outcome) for outcome in outcomes]
+        self.counters.out_of_memory += sum(lost)
+        freed_mb = self.memory.relieve() / 1e6
+        self.made_room()
+        logger.error(
+            "Memory ran out for %d requests; %.0f MB of other recordings were let go. A lower --memory-mb, fewer "
+            "--batch-rows or a smaller --dtype leaves more.",
+            sum(lost),
+            freed_mb,
+            extra=told("out_of_memory", requests=sum(lost), freed_mb=round(freed_mb, 1)),
+        )
+        retry_ms = min(MAX_RETRY_MS, EXHAUSTED_RETRY_MS)
+        # New ones: those that were raised hold on to the tensors of their frames.
+        return [
+            VerifierBusy(f"The verifier is short of memory; ask again in {retry_ms} ms.", retry_ms / 1e3)
+            if gone
+            else outcome
+            for gone, outcome in zip(lost, outcomes, strict=True)
+        ]
 
     def _take(self) -> list[Job] | None:
         """Jobs for this worker; None when it is to end."""
@@ -244,19 +309,28 @@ class Service:
         self.counters.pass_ms += took_s * 1e3
 
 
+def placement(verifier: Verifier) -> dict[str, str]:
+    """Device and number format of a verifier, where it has any."""
+    model = getattr(getattr(verifier, "model", None), "model", None)
+    found = {name: getattr(model, name, "") for name in ("device", "dtype")}
+    return {name: str(value).removeprefix("torch.") for name, value in found.items()}
+
+
 def size_of(utterance: VerifierUtterance) -> int:
     """What an utterance takes, as far as its verifier says."""
     return int(getattr(utterance, "size_bytes", 0))
 
 
-def busy(message: Open | VerifyRequest | Generate, retry_after_ms: int) -> ErrorReply:
-    """The answer to a request for which there is no room."""
-    sentence = f"More is waiting at the verifier than it takes in; ask again in {retry_after_ms} ms."
+def busy(message: Open | VerifyRequest | Generate, retry_after_ms: int, *, limited: bool = False) -> ErrorReply:
+    """The answer to a request for which there is no room, or which this client may not make yet (``limited``)."""
+    code = "limited" if limited else "busy"
+    why = "This client asks more often than it may" if limited else "More is waiting at the verifier than it takes in"
+    sentence = f"{why}; ask again in {retry_after_ms} ms."
     match message:
         case Open():
-            return ErrorReply("busy", sentence, message.utterance, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, message.utterance, retry_after_ms=retry_after_ms)
         case VerifyRequest():
-            return ErrorReply("busy", sentence, message.utterance, message.sequence, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, message.utterance, message.sequence, retry_after_ms=retry_after_ms)
         case Generate():
             name = message.request.utterance
-            return ErrorReply("busy", sentence, name, stream=message.stream, retry_after_ms=retry_after_ms)
+            return ErrorReply(code, sentence, name, stream=message.stream, retry_after_ms=retry_after_ms)

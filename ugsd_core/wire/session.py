@@ -11,13 +11,14 @@ model has read of an utterance is forgotten much earlier than its name; it is th
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.errors import ProtocolError
 from ugsd_core.messages import GeneratedToken, OpenedReply, OpenRequest, Verdict, VerifierInfo, VerifyRequest
+from ugsd_core.wire.frames import Padding
 from ugsd_core.wire.kept_codes import KeptCodes
 from ugsd_core.wire.messages import (
     Close,
@@ -53,6 +54,9 @@ MAX_UTTERANCES = 64
 MAX_CODES = 8
 #: Answers kept for each utterance, so that a repeated sequence number gets the same one.
 MAX_REMEMBERED = 32
+#: What those answers may hold together in a session, in judged tokens and alternatives: an edge that asks for 64
+#: alternatives of 64 tokens in each block must not have 8 million of them remembered.
+MAX_REMEMBERED_ENTRIES = 1 << 15
 #: Messages held back while the acoustic code of their utterance is on its way.
 MAX_HELD = 8
 
@@ -114,6 +118,7 @@ class _Utterance:
     Attributes:
         opening: What it was opened with, without the code.
         waiting: Whether the code is on its way.
+        again: Sequence numbers that were put off and may be asked once more.
     """
 
     name: str
@@ -123,7 +128,8 @@ class _Utterance:
     held: list[JudgeWork | GenerateWork] = field(default_factory=list)
     highest: int = -1
     pending: dict[int, VerifyRequest] = field(default_factory=dict)
-    answered: OrderedDict[int, tuple[VerifyRequest, DownMessage]] = field(default_factory=OrderedDict)
+    again: set[int] = field(default_factory=set)
+    answered: OrderedDict[int, tuple[bytes, DownMessage]] = field(default_factory=OrderedDict)
 
 
 def compare(edge: VerifierInfo | Hello, verifier: VerifierInfo) -> tuple[str, str] | None:
@@ -151,22 +157,25 @@ class ServerSession:
 
     Args:
         info: What the verifier says of itself.
-        access_token: What an edge must show; None lets everyone in.
         kept: What connections leave for the next one of the same edge; None keeps nothing.
 
     Attributes:
+        client: Who the edge is (`ugsd_core.wire.door`); nobody else's kept codes are found by its secret.
+        padding: How answers are padded: as the edge's hello asks.
         greeted: Whether the edge was welcomed.
         draining: Nothing new is begun any more.
     """
 
-    def __init__(self, info: VerifierInfo, *, access_token: str | None = None, kept: KeptCodes | None = None) -> None:
+    def __init__(self, info: VerifierInfo, *, kept: KeptCodes | None = None) -> None:
         self.info = info
+        self.client = ""
+        self.padding: Padding = "usual"
         self.greeted = False
         self.draining = False
-        self._access_token = access_token
         self._kept = kept
         self._resume: str | None = None
         self._serial = 0
+        self._entries = 0
         self._utterances: OrderedDict[str, _Utterance] = OrderedDict()
         self._codes: OrderedDict[str, AcousticCode] = OrderedDict()
 
@@ -206,20 +215,16 @@ class ServerSession:
     def _hello(self, hello: Hello) -> Step:
         if self.greeted:
             raise ProtocolError("a session has one hello message", "order")
-        refusal = self._refusal(hello)
+        refusal = compare(hello, self.info)
         if refusal is not None:
             return Step((Refused(*refusal),), ends=True)
         self.greeted = True
+        if hello.options.get("pad") == "strict":
+            self.padding = "strict"
         if self._kept is not None and hello.resume is not None:
-            self._resume, self._codes = hello.resume, self._kept.claim(hello.resume)
+            self._resume = f"{self.client} {hello.resume}"
+            self._codes = self._kept.claim(self._resume)
         return Step((Welcome(PROTOCOL_VERSION, self.info),))
-
-    def _refusal(self, hello: Hello) -> tuple[str, str] | None:
-        if self._access_token is not None and not hmac.compare_digest(
-            (hello.access_token or "").encode(), self._access_token.encode()
-        ):
-            return "token", "This verifier asks for an access token, and the one it was given is missing or wrong."
-        return compare(hello, self.info)
 
     def _open(self, message: Open) -> Step:
         name = message.utterance
@@ -262,16 +267,17 @@ class ServerSession:
         sequence = request.sequence
         if sequence in utterance.answered:
             known, reply = utterance.answered[sequence]
-            return Step((reply if known == request else self._misused(request),))
+            return Step((reply if known == _digest(request) else self._misused(request),))
         if sequence in utterance.pending:
             # Its answer is on its way; one is enough.
             return Step(() if utterance.pending[sequence] == request else (self._misused(request),))
-        if sequence <= utterance.highest:
+        if sequence <= utterance.highest and sequence not in utterance.again:
             return Step((self._misused(request),))
         work = JudgeWork(utterance.serial, request, self._reopening(utterance))
         if utterance.waiting and not self._hold(utterance, work):
             return Step((ErrorReply("order", "Too many messages came before the acoustic code.", *_of(request)),))
-        utterance.highest = sequence
+        utterance.highest = max(utterance.highest, sequence)
+        utterance.again.discard(sequence)
         utterance.pending[sequence] = request
         return Step() if utterance.waiting else Step(work=(work,))
 
@@ -309,21 +315,24 @@ class ServerSession:
         name = work.generate.request.utterance
         return (GeneratedEnd(name, work.generate.stream),) if self._current(work.serial, name) else ()
 
-    def failed(self, work: Work, code: str, sentence: str) -> tuple[DownMessage, ...]:
-        """The model refused or failed. An utterance that cannot be opened is forgotten."""
+    def failed(
+        self, work: Work, code: str, sentence: str, retry_after_ms: int | None = None
+    ) -> tuple[DownMessage, ...]:
+        """The model refused or failed; with a time, the same may be asked then. An utterance that cannot be opened is
+        forgotten."""
         match work:
             case OpenWork(serial=serial, request=opening):
                 if not self._current(serial, opening.utterance):
                     return ()
                 self._forget(opening.utterance)
-                return (ErrorReply(code, sentence, opening.utterance),)
+                return (ErrorReply(code, sentence, opening.utterance, retry_after_ms=retry_after_ms),)
             case JudgeWork(request=request):
-                return self._answer(work, ErrorReply(code, sentence, *_of(request)))
+                return self._answer(work, ErrorReply(code, sentence, *_of(request), retry_after_ms=retry_after_ms))
             case GenerateWork(serial=serial, generate=generate):
                 name = generate.request.utterance
                 if not self._current(serial, name):
                     return ()
-                return (ErrorReply(code, sentence, name, stream=generate.stream),)
+                return (ErrorReply(code, sentence, name, stream=generate.stream, retry_after_ms=retry_after_ms),)
 
     def needs_features(self, work: JudgeWork | GenerateWork) -> tuple[DownMessage, ...]:
         """The model has forgotten the utterance and the session its code: ask for it, and keep the work until then."""
@@ -358,10 +367,21 @@ class ServerSession:
         utterance = self._current(work.serial, request.utterance)
         if utterance is None or utterance.pending.pop(request.sequence, None) is None:
             return ()
-        utterance.answered[request.sequence] = (request, reply)
+        if isinstance(reply, ErrorReply) and reply.retry_after_ms is not None:
+            utterance.again.add(request.sequence)
+            return (reply,)
+        utterance.answered[request.sequence] = (_digest(request), reply)
+        self._entries += _entries(reply)
         while len(utterance.answered) > MAX_REMEMBERED:
-            utterance.answered.popitem(last=False)
+            self._drop_answer(utterance)
+        for other in list(self._utterances.values()):  # the least recently used first
+            while self._entries > MAX_REMEMBERED_ENTRIES and len(other.answered) > (other is utterance):
+                self._drop_answer(other)
         return (reply,)
+
+    def _drop_answer(self, utterance: _Utterance) -> None:
+        """Forget an utterance's oldest answer."""
+        self._entries -= _entries(utterance.answered.popitem(last=False)[1][1])
 
     def _current(self, serial: int, name: str) -> _Utterance | None:
         """The utterance if this opening of it still stands."""
@@ -377,14 +397,19 @@ class ServerSession:
 
     def _forget(self, name: str) -> tuple[int, ...]:
         utterance = self._utterances.pop(name, None)
-        return () if utterance is None else (utterance.serial,)
+        return () if utterance is None else self._gone(utterance)
+
+    def _gone(self, utterance: _Utterance) -> tuple[int, ...]:
+        while utterance.answered:
+            self._drop_answer(utterance)
+        return (utterance.serial,)
 
     def _trim(self) -> tuple[int, ...]:
         """Forget the least recently used utterances beyond the limit."""
-        serials = []
+        serials: tuple[int, ...] = ()
         while len(self._utterances) > MAX_UTTERANCES:
-            serials.append(self._utterances.popitem(last=False)[1].serial)
-        return tuple(serials)
+            serials += self._gone(self._utterances.popitem(last=False)[1])
+        return serials
 
     @staticmethod
     def _hold(utterance: _Utterance, work: JudgeWork | GenerateWork) -> bool:
@@ -403,6 +428,19 @@ class ServerSession:
     def _misused(request: VerifyRequest) -> ErrorReply:
         sentence = "A sequence number was used for two different blocks, or is too old to be answered again."
         return ErrorReply("sequence", sentence, *_of(request))
+
+
+def _digest(request: VerifyRequest) -> bytes:
+    """What tells a repetition from another block; the block itself need not be kept."""
+    return hashlib.sha256(repr(request).encode()).digest()
+
+
+def _entries(reply: DownMessage) -> int:
+    """How much an answer holds."""
+    if not isinstance(reply, VerdictReply):
+        return 1
+    judged = reply.verdict.judged
+    return 1 + len(judged) + sum(len(entry.top) for entry in judged) + len(reply.verdict.bonus_top)
 
 
 def _of(request: VerifyRequest) -> tuple[str, int]:
