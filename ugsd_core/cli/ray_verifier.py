@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,19 +69,17 @@ def run_on_ray(args: argparse.Namespace, limits: BatchLimits, access: Access) ->
         grace_s=args.grace_s,
     )
     tls = None if args.tls_cert is None else (args.tls_cert, args.tls_key)
-    with _ended() as ended:
-        running = serving(settings, scale, address=args.ray, host=args.host, port=args.port, tls=tls)
-        with progress(f"starting Ray and {least} replicas", quiet=args.announce):
-            address = running.__enter__()
-        try:
-            if args.announce:
-                print(json.dumps({"address": address, "replicas": least}), flush=True)
-            else:
-                many = f"{least} replicas" if most is None else f"{least} to {most} replicas"
-                print(f"{many} listen on {address}", file=sys.stderr, flush=True)
-            ended.wait()
-        finally:
-            running.__exit__(None, None, None)
+    many = f"{least} replica{'s' if least > 1 else ''}" if most is None else f"{least} to {most} replicas"
+    with ExitStack() as stack:
+        with progress(f"starting Ray and {many}", quiet=args.announce):
+            running = serving(settings, scale, address=args.ray, host=args.host, port=args.port, tls=tls)
+            address = stack.enter_context(running)
+        ended = stack.enter_context(_ended())  # only now: Ray installs handlers of its own when it starts
+        if args.announce:
+            print(json.dumps({"address": address, "replicas": least}), flush=True)
+        else:
+            print(f"{many}: {address}", file=sys.stderr, flush=True)
+        ended.wait()
     return 0
 
 
