@@ -90,7 +90,7 @@ def private_text(path: Path) -> str:
 def _kept_by_systemd(path: Path) -> bool:
     """Whether it is a credential (LoadCredential=): private by an access list, which its mode shows as the group's."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return bool(folder) and path.resolve().is_relative_to(Path(folder).resolve())
+    return folder is not None and path.resolve().is_relative_to(Path(folder).resolve())
 
 
 def _parse(text: str, where: str) -> tuple[AccessToken, ...]:
