@@ -267,3 +267,18 @@ def test_a_frame_beyond_the_limit_ends_the_connection() -> None:
         link.open(open_request("u"))  # 2 kB
         with pytest.raises(VerifierUnavailable):
             link.opened("u", 5.0)
+
+
+def test_strictly_padded_sessions_have_frames_of_one_length_both_ways() -> None:
+    with serving(FakeVerifier()) as address, WebSocketLink(address, padding="strict") as link:
+        link.connect(EDGE, {})
+        for name, frames in (("short", 60), ("long", 3000)):
+            link.open(open_request(name, code=make_code(1, n_frames=frames)))
+            link.opened(name, 5.0)
+            for number in range(3):
+                link.judge(verify(name, number, tuple(range(1, 2 + 10 * number))), 5.0)
+            link.close_utterance(name)
+        seen = [(frame.direction, frame.message, frame.wire_bytes) for frame in link.take_frames()]
+    assert {size for _, message, size in seen if message == "open"} == {1 << 17}
+    assert {size for _, message, size in seen if message not in ("open", "hello")} == {2048}
+    assert {size for _, message, size in seen if message == "hello"} <= {2048}

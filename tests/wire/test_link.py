@@ -39,10 +39,12 @@ from ugsd_core.options import DecodingOptions
 from ugsd_core.result import caption_result
 from ugsd_core.wire import protocol
 from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.connection import Connection, FramesClosed
 from ugsd_core.wire.foreground import run_server
 from ugsd_core.wire.frames import FRAME_SIZES, pack_frame, unpack_frame
-from ugsd_core.wire.messages import ErrorReply, Hello, NeedFeatures, Refused, VerdictReply, Welcome
+from ugsd_core.wire.messages import ErrorReply, Hello, NeedFeatures, Open, Refused, VerdictReply, Welcome
 from ugsd_core.wire.protocol import PROTOCOL_VERSION
+from ugsd_core.wire.service import Service
 
 OPTIONS = DecodingOptions().to_dict()
 
@@ -854,3 +856,42 @@ async def test_serve_can_be_cancelled() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_an_answer_to_a_session_that_was_ended_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """The model works on while the connection is being closed."""
+    gate = threading.Event()
+
+    class Held(FakeVerifier):
+        def open(self, request: Any) -> Any:
+            assert gate.wait(5.0)
+            return super().open(request)
+
+    async def main() -> None:
+        service = Service(Held())
+        frames = Ending(
+            [protocol.encode(message)[0] for message in (hello, Open.of(open_request("1"), with_code=True))]
+        )
+        await Connection(frames, service, None).run()
+        await asyncio.to_thread(service.close)
+
+    class Ending:
+        def __init__(self, frames: list[bytes]) -> None:
+            self.frames = frames
+            self.closed = False
+
+        async def recv(self) -> bytes:
+            return self.frames.pop(0) if self.frames else b"rubbish"
+
+        async def send(self, frame: bytes) -> None:
+            if self.closed:
+                raise FramesClosed
+
+        async def close(self, code: int) -> None:
+            self.closed = True
+            gate.set()
+            await asyncio.sleep(0.2)  # the other side takes its time to answer
+
+    hello = Hello(PROTOCOL_VERSION, "a" * 64, "b" * 64, VOCABULARY, {})
+    asyncio.run(main())
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -18,7 +18,7 @@ from ugsd_core.messages import VerifyRequest
 from ugsd_core.wire.door import Guest
 from ugsd_core.wire.drain import GOING_AWAY, RETRY_AFTER_S
 from ugsd_core.wire.kept_codes import KeptCodes
-from ugsd_core.wire.lanes import FeaturesNeeded, Lane
+from ugsd_core.wire.lanes import FeaturesNeeded, FramesClosed, Lane
 from ugsd_core.wire.messages import (
     DownMessage,
     Draining,
@@ -44,10 +44,6 @@ LAST_GRACE_S = 60.0
 POLICY = 1008
 
 logger = logging.getLogger(__name__)
-
-
-class FramesClosed(Exception):
-    """Nobody is at the other end any more."""
 
 
 class Frames(Protocol):

@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from time import perf_counter
 
-from websockets.exceptions import ConnectionClosed
-
 from ugsd_core.batched_verifier import JudgeTask, StepTask, Written
 from ugsd_core.errors import ProtocolError, VerifierBusy
 from ugsd_core.messages import GeneratedToken, OpenRequest, Verdict, VerifyRequest
@@ -22,10 +20,14 @@ from ugsd_core.verifier import VerifierUtterance
 from ugsd_core.wire.service import Service, size_of
 from ugsd_core.wire.session import GenerateWork, JudgeWork, OpenWork, Work
 
-__all__ = ["FeaturesNeeded", "Lane"]
+__all__ = ["FeaturesNeeded", "FramesClosed", "Lane"]
 
 #: Work that may wait in a lane; the session reads no further messages while it is full.
 MAX_WAITING = 16
+
+
+class FramesClosed(Exception):
+    """Nobody is at the other end any more."""
 
 
 class FeaturesNeeded(Exception):
@@ -91,10 +93,10 @@ class Lane:
                 work, given_up, arrived = await self._queue.get()
                 try:
                     await self._do(work, given_up, arrived)
-                except ConnectionClosed:
+                except FramesClosed:
                     return
                 except Exception as error:
-                    with contextlib.suppress(ConnectionClosed):
+                    with contextlib.suppress(FramesClosed):
                         await self._failed(work, error)
                     if isinstance(work, OpenWork):
                         return
