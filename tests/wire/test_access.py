@@ -338,13 +338,14 @@ def test_nothing_of_a_session_is_logged_at_any_level(caplog: pytest.LogCaptureFi
         with pytest.raises(UgsdError) as caught:
             link.judge(verify("u", 1, (123, 457, 89)), 5.0)
         link.close_utterance("u")
+        traced = str(link.take_frames())  # what traces and the ledger hold of it
         with (
             WebSocketLink(address, access_token="a-wrong-token-that-is-mine") as stranger,
             pytest.raises(HandshakeRefused),
         ):
             stranger.connect(EDGE, {})
     assert "failed with RuntimeError" in caplog.text, "the failure itself is told"
-    for where in (caplog.text, str(caught.value)):
+    for where in (caplog.text, str(caught.value), traced):
         assert not [secret for secret in [*secrets, "a-wrong-token-that-is-mine"] if secret in where]
 
 
