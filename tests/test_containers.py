@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
+import json
 import os
 import re
 import shutil
@@ -154,6 +156,8 @@ def test_what_the_services_are_started_with_can_be_typed() -> None:
     assert args.annotations == known, "what ugsd annotations opens in the container is what the page keeps"
     cuda = compose("compose.cuda.yaml")["services"]["verifier"]["command"]
     assert build_ugsd("verifier").parse_args(cuda[3:]).device == "cuda"
+    tls = compose("compose.tls.yaml")["services"]["verifier"]["command"]
+    assert build_ugsd("verifier").parse_args(tls[3:]).trusted_proxy == ["172.28.0.0/24"]
     (command,) = values("verifier", "CMD")
     assert build_ugsd("verifier").parse_args(yaml.safe_load(command)[3:]).insecure_plaintext
 
@@ -177,11 +181,53 @@ def test_a_secret_in_a_file_reaches_the_program_and_a_missing_one_is_told(tmp_pa
 def test_a_verifier_and_a_page_that_answer_are_well_and_silence_is_not() -> None:
     with serving(FakeVerifier()) as address:
         port = int(address.rsplit(":", 1)[1])
-        assert healthy(port)
+        assert healthy(port) and healthy(port, "/healthz")
     assert not healthy(port)
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         assert not healthy(server.server_port), "a server error is no health"
+
+
+# ── A service of systemd, behind a proxy, and watched ─────────────────────────────────────────────────────────────
+
+
+def test_what_the_unit_starts_can_be_typed_and_waits_longer_than_the_verifier_does() -> None:
+    from ugsd_core.cli.parser import build_parser
+
+    unit = (FOLDER / "ugsd-verifier.service").read_text(encoding="utf-8")
+    (words,) = re.findall(r"^ExecStart=\S+ (.+)$", unit, re.MULTILINE)
+    args = build_parser("verifier").parse_args(words.split())
+    assert args.token_file is not None and args.config_file == "/etc/ugsd/verifier.toml"
+    grace_s = tomllib.loads((FOLDER / "verifier.toml").read_text(encoding="utf-8"))["operations"]["grace-s"]
+    (stop_s,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(stop_s) > 2 * grace_s and "Type=notify" in unit and "DynamicUser=yes" in unit
+
+
+def test_what_is_watched_is_measured() -> None:
+    from ugsd_core.batching import BatchLimits
+    from ugsd_core.wire.service import Service
+
+    async def told() -> str:
+        service = Service(FakeVerifier(), BatchLimits(), workers=1)
+        try:
+            return service.measures.text()[0].decode()
+        finally:
+            service.close()
+
+    measured = set(re.findall(r"^# TYPE (\S+)", asyncio.run(told()), re.MULTILINE)) | {
+        "up",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "ugsd_verifier_device_memory_bytes",
+    }
+    dashboard = json.loads((FOLDER / "monitoring" / "dashboard.json").read_text(encoding="utf-8"))
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    alerts = yaml.safe_load((FOLDER / "monitoring" / "alerts.yaml").read_text(encoding="utf-8"))
+    asked += [rule["expr"] for group in alerts["groups"] for rule in group["rules"]]
+    for expression in asked:
+        names = re.findall(r"\b((?:ugsd_verifier|process)_\w+|up)\b", expression)
+        assert names and all(re.sub(r"_bucket$", "", name) in measured for name in names), expression
+    assert alerts["groups"][0]["rules"] and dashboard["panels"]
 
 
 # ── Linters, where they are installed ─────────────────────────────────────────────────────────────────────────────
@@ -199,8 +245,49 @@ def test_hadolint_finds_nothing() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.cuda.yaml")])
+@pytest.mark.parametrize(
+    "files", [("compose.yaml",), ("compose.yaml", "compose.cuda.yaml"), ("compose.yaml", "compose.tls.yaml")]
+)
 def test_compose_itself_reads_the_files(files: tuple[str, ...]) -> None:
     words = [word for name in files for word in ("-f", str(FOLDER / name))]
-    done = subprocess.run([linter("docker-compose"), *words, "config", "--quiet"], capture_output=True, text=True)
+    words = [linter("docker-compose"), *words, "config", "--quiet"]
+    env = os.environ | {"UGSD_NAME": "verifier.example.org"}
+    done = subprocess.run(words, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["nginx", "-v"], ["caddy", "validate"], ["systemd-analyze", "verify"]], ids=lambda w: w[0]
+)
+def test_proxies_and_systemd_read_their_files(words: list[str], tmp_path: Path) -> None:
+    program = shutil.which(words[0], path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
+    if program is None:
+        pytest.skip(f"{words[0]} is not installed")
+    if words[0] == "nginx":
+        # Without certificates, which nginx would look for; and every path in a folder of the test's own.
+        site = re.sub(
+            r" *ssl_certificate.*\n|( ssl);", "", (FOLDER / "proxy" / "nginx.conf").read_text(encoding="utf-8")
+        )
+        (tmp_path / "site.conf").write_text(
+            re.sub(r"listen 443\b;?", "listen 127.0.0.1:18443;", site), encoding="utf-8"
+        )
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        folders = "\n".join(f"{kind}_temp_path {tmp_path / kind};" for kind in kinds)
+        (tmp_path / "nginx.conf").write_text(
+            f"pid {tmp_path / 'pid'};\nerror_log stderr;\nevents {{}}\nhttp {{\n{folders}\ninclude site.conf;\n}}\n",
+            encoding="utf-8",
+        )
+        command = [program, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
+    elif words[0] == "caddy":
+        command = [program, "validate", "--adapter", "caddyfile", "--config", str(FOLDER / "proxy" / "Caddyfile")]
+    else:
+        unit = (
+            (FOLDER / "ugsd-verifier.service").read_text(encoding="utf-8").replace("/opt/ugsd/bin/ugsd", sys.executable)
+        )
+        (tmp_path / "ugsd-verifier.service").write_text(unit, encoding="utf-8")
+        command = [program, "verify", str(tmp_path / "ugsd-verifier.service")]
+    env = os.environ | {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+    assert done.returncode == 0, done.stderr
+    if words[0] == "systemd-analyze":
+        assert "ugsd-verifier.service:" not in done.stderr, done.stderr

@@ -66,10 +66,10 @@ def test_of_other_libraries_the_first_line_is_logged() -> None:
 def test_the_level_is_that_of_our_lines_and_others_log_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
     set_up("json", "debug", stream)
-    library = logging.getLogger("transformers.test_logs")
+    library = logging.getLogger("library_of_test_logs")
     library.addHandler(logging.StreamHandler())
     library.propagate = False
-    adopt(["transformers.test_logs"])
+    adopt(["library_of_test_logs"])
     logging.getLogger("ugsd_core.test_logs").debug("ours")
     library.debug("theirs")
     library.warning("theirs, urgent")

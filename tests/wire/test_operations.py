@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import logging
+import os
 import re
 import socket
 import threading
@@ -19,7 +20,7 @@ import pytest
 from tests.test_logs import as_it_was as _as_it_was
 from tests.wire.fakes import EDGE, FakeVerifier, make_code, open_request, serving, verify
 from tests.wire.test_drain import stoppable, until_told
-from ugsd_core.errors import ProtocolError, VerdictTimeout, WireError
+from ugsd_core.errors import OptionError, ProtocolError, VerdictTimeout, WireError
 from ugsd_core.logs import set_up
 from ugsd_core.messages import GenerateRequest
 from ugsd_core.wire import service as service_module
@@ -238,3 +239,16 @@ def test_an_edge_of_another_tokenizer_is_counted_by_the_code_of_its_refusal() ->
         with WebSocketLink(address) as link, pytest.raises(WireError):
             link.connect(replace(EDGE, tokenizer_fingerprint="c" * 64), {})
         assert value(get(address, "/metrics")[1], 'ugsd_verifier_refusals_total{code="tokenizer"}') == 1.0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_a_token_that_systemd_keeps_is_taken_although_its_mode_shows_an_access_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tokens"
+    file.write_text(f"edge {'x' * 32}\n")
+    file.chmod(0o440)
+    with pytest.raises(OptionError, match="other users"):
+        AccessTokens.from_file(file)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert len(AccessTokens.from_file(file)) == 1

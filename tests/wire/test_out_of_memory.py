@@ -84,6 +84,11 @@ def test_an_opening_without_memory_is_asked_for_again() -> None:
         link.open(open_request())
         assert link.judge(verify("u", 0, (1,)), 5.0).sequence == 0
         assert verifier.opening == 0
+        verifier.opening = 1
+        link.open(open_request("late", 1))
+        with pytest.raises(VerifierBusy):
+            link.opened("late", 5.0)
+        assert link.judge(verify("late", 0, (1,)), 5.0).sequence == 0, "whether a block was on its way or not"
 
 
 def test_recordings_that_nobody_asks_about_make_room_and_their_sessions_go_on() -> None:

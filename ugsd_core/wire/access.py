@@ -71,7 +71,7 @@ def private_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+            if os.name == "posix" and stat.S_IMODE(mode) & 0o077 and not _kept_by_systemd(path):
                 raise OptionError(
                     f"The token file {path} can be read or written by other users of this machine; "
                     f"make it yours alone: chmod 600 {path}"
@@ -85,6 +85,12 @@ def private_text(path: Path) -> str:
     if len(data) > _MAX_FILE_BYTES:
         raise OptionError(f"The token file {path} is longer than {_MAX_FILE_BYTES >> 20} MB.")
     return text
+
+
+def _kept_by_systemd(path: Path) -> bool:
+    """Whether it is a credential (LoadCredential=): private by an access list, which its mode shows as the group's."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.resolve().is_relative_to(Path(folder).resolve())
 
 
 def _parse(text: str, where: str) -> tuple[AccessToken, ...]:

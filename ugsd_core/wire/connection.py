@@ -248,7 +248,10 @@ class Connection:
             )
         if isinstance(work, OpenWork):
             self._lanes.pop(work.serial, None)
-        await self.send(self._session.failed(work, code, sentence, retry_after_ms))
+        replies = self._session.failed(work, code, sentence, retry_after_ms)
+        if isinstance(work, OpenWork) and retry_after_ms is not None and replies:
+            self._shut_out = self._shut_out | {work.request.utterance}  # blocks on their way come later, too
+        await self.send(replies)
 
     async def send(self, replies: tuple[DownMessage, ...]) -> None:
         """Send messages; one that the verifier filled wrongly becomes an error message.

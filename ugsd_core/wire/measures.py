@@ -47,7 +47,8 @@ class Measures:
             "requests", "Requests answered, by kind and by outcome: ok, or an error code.", ("kind", "outcome"), **own
         )
         self._refusals = Counter("refusals", "Refusals and error messages sent, by code.", ("code",), **own)
-        self._bytes = Counter("frame_bytes", "Bytes of WebSocket frames, padding included.", ("direction",), **own)
+        frames = Counter("frame_bytes", "Bytes of WebSocket frames, padding included.", ("direction",), **own)
+        self._bytes = {direction: frames.labels(direction) for direction in ("up", "down")}
         self._begun = Counter("sessions_begun", "Sessions that were begun.", **own)
         self._drained = Counter("sessions_drained", "Sessions at SIGTERM: finished in time, or cut.", ("how",), **own)
         self._queued = Histogram(
@@ -71,7 +72,7 @@ class Measures:
 
     def frame(self, direction: Literal["up", "down"], size_bytes: int) -> None:
         """A frame came or went."""
-        self._bytes.labels(direction).inc(size_bytes)
+        self._bytes[direction].inc(size_bytes)
 
     def answered(self, kind: str, outcome: str) -> None:
         """A request has its answer."""

@@ -111,6 +111,8 @@ class Tally:
     def _verdict(self, message: VerdictReply) -> None:
         verdict = message.verdict
         self.measures.verdict(verdict.queued_ms / 1e3, verdict.verify_ms / 1e3)
+        if not logger.isEnabledFor(logging.DEBUG):  # once a block: what nobody reads is not written
+            return
         logger.debug(
             "A block was judged.",
             extra=told(
