@@ -91,6 +91,10 @@ class Drafter(Protocol):
         """The acoustic code it reads."""
 
     @property
+    def backend(self) -> str:
+        """What computes it: ``torch`` or ``onnx``; others may name themselves."""
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
@@ -158,6 +162,10 @@ class StreamModel(Protocol):
         """The acoustic code it reads."""
 
     @property
+    def backend(self) -> str:
+        """Its back end's name."""
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
@@ -204,6 +212,11 @@ class StreamDrafter:
     def features(self) -> FeatureSpec:
         """The acoustic code it reads."""
         return self.model.features
+
+    @property
+    def backend(self) -> str:
+        """What computes it."""
+        return self.model.backend
 
     @property
     def end_ids(self) -> frozenset[int]:

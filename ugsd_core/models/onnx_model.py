@@ -66,6 +66,11 @@ class OnnxModel(CaptionModel):
     audio_config: Any
     _places: NDArray[np.float32] = field(repr=False)
 
+    @property
+    def backend(self) -> str:
+        """What computes it."""
+        return "onnx"
+
     def embeddings(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Embeddings (n, width) of ids."""
         return embedding_row(*self.embedding, ids)

@@ -36,6 +36,11 @@ class SpeechModel(CaptionModel):
 
     model: Any
 
+    @property
+    def backend(self) -> str:
+        """What computes it."""
+        return "torch"
+
     @classmethod
     def create(
         cls,
