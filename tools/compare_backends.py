@@ -131,11 +131,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="compare_backends", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of corpora (../shared/data)")
     parser.add_argument("--clips", type=int, default=200, help="clips of each corpus (200)")
-    parser.add_argument("--kernels", action="append", help="TOWER,READER,DECODER, each float, rows or whole")
+    parser.add_argument("--kernels", action="append", help="TOWER,READER,DECODER, each float, rows, whole or twice")
     args = parser.parse_args()
-    named = [tuple(entry.split(",")) for entry in args.kernels or ["whole,whole,rows"]]
+    named = [tuple(entry.split(",")) for entry in args.kernels or ["twice,whole,rows"]]
     if any(len(three) != 3 or not set(three) <= set(get_args(Kernel)) for three in named):
-        parser.error("--kernels is three of float, rows, whole with commas between")
+        parser.error("--kernels is three of float, rows, whole, twice with commas between")
     try:
         result = compare(args.data, args.clips, named)  # type: ignore[arg-type]
     except UgsdError as error:

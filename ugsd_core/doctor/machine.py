@@ -63,12 +63,11 @@ def check_devices() -> Finding:
 
 def check_edge_backend() -> Finding:
     """What computes the embedded edge here."""
+    if find_spec("numpy") is None or (find_spec("onnxruntime") is None and find_spec("torch") is None):
+        return Finding(GROUP, "edge back end", "missing", "neither onnxruntime nor PyTorch", install_line("edge-onnx"))
     from ugsd_core.models.backends import choose_backend
 
-    checkpoint = assets_folder() / "checkpoints/edge"
-    backend = choose_backend(checkpoint)
-    if backend == "torch" and find_spec("torch") is None:
-        return Finding(GROUP, "edge back end", "missing", "neither onnxruntime nor PyTorch", install_line("edge-onnx"))
+    backend = choose_backend(assets_folder() / "checkpoints/edge")
     if backend == "torch":
         mend = f"{install_line('edge-onnx')}, with which the embedded edge is faster"
         return Finding(GROUP, "edge back end", "note", "torch", mend, {"backend": backend})

@@ -23,11 +23,12 @@ __all__ = ["Kernel", "Sizes", "Weights", "decoder_graph", "embedding_row", "sinu
 
 MICROSOFT = "com.microsoft"
 #: How a product with an eight-bit matrix is computed. ``float``: the matrix is made floats once, while loading.
-#: ``rows``: activations are rounded to eight bits a block of a row (MatMulNBits). ``whole``: the same with one scale
-#: for all of them (DynamicQuantizeMatMul).
-Kernel = Literal["float", "rows", "whole"]
-#: Longest block with one scale of its own; the kernels know powers of two from 16 on.
-LONGEST_BLOCK = 256
+#: ``rows``: activations are rounded to eight bits, a scale a block (MatMulNBits); fastest for one token. ``whole``: one
+#: scale for all of them (DynamicQuantizeMatMul); fastest for many. ``twice``: ``whole``, and once more for what its
+#: rounding left over, which makes sixteen bits; nearly as fast, and nearly exact.
+Kernel = Literal["float", "rows", "whole", "twice"]
+#: Lengths of a block with one scale of its own.
+BLOCKS = (256, 128, 64, 32, 16)
 
 Array = NDArray[Any]
 
@@ -168,33 +169,41 @@ class _Writer(Graph):
         """A vector of the checkpoint."""
         return self.constant(self.weights.floats(name))
 
-    def linear(
-        self, x: str, names: Sequence[str], *, bias: bool, rows: int | None = None, kernel: Kernel | None = None
-    ) -> str:
+    def linear(self, x: str, names: Sequence[str], *, bias: bool, rows: int | None = None) -> str:
         """One product with matrices stacked along their rows."""
         values, scales = self.weights.matrix(names, rows)
+        added = self.weights.stacked(names) if bias else None
+        if self.kernel == "float":
+            product = self.node("MatMul", [x, self.constant((values * scales[:, None]).T.astype(np.float32))])
+            return product if added is None else self.node("Add", [product, self.constant(added)])
+        block = next((size for size in BLOCKS if values.shape[1] % size == 0), None)
+        if self.kernel == "rows" and block is not None:
+            return self._by_rows(x, values, scales, added, block)
+        return self._by_all(x, values, scales, added, again=self.kernel == "twice")
+
+    def _by_rows(self, x: str, values: Array, scales: Array, bias: Array | None, block: int) -> str:
         n, k = values.shape
-        added = self.constant(self.weights.stacked(names)) if bias else ""
-        kind = kernel or self.kernel
-        if kind == "rows":
-            block = next((size for size in (256, 128, 64, 32, 16) if k % size == 0), 0)
-            kind = "rows" if block else "whole"
-        if kind == "rows":
-            blocks = k // block
-            shifted = (values.astype(np.int16) + 128).astype(np.uint8).reshape(n, blocks, block)
-            inputs = [x, self.constant(shifted), self.constant(np.repeat(scales, blocks)), "", "", added]
-            attributes = {"K": k, "N": n, "bits": 8, "block_size": block, "accuracy_level": 4}
-            return self.node("MatMulNBits", inputs if bias else inputs[:3], domain=MICROSOFT, attributes=attributes)
-        if kind == "whole":
-            inputs = [
-                x,
-                self.constant(np.ascontiguousarray(values.T)),
-                self.constant(scales),
-                self.constant(np.zeros(n, dtype=np.int8)),
-            ]
-            return self.node("DynamicQuantizeMatMul", [*inputs, added] if bias else inputs, domain=MICROSOFT)
-        product = self.node("MatMul", [x, self.constant((values * scales[:, None]).T.astype(np.float32))])
-        return self.node("Add", [product, added]) if bias else product
+        shifted = (values.astype(np.int16) + 128).astype(np.uint8).reshape(n, k // block, block)
+        inputs = [x, self.constant(shifted), self.constant(np.repeat(scales, k // block))]
+        if bias is not None:
+            inputs += ["", "", self.constant(bias)]
+        attributes = {"K": k, "N": n, "bits": 8, "block_size": block, "accuracy_level": 4}
+        return self.node("MatMulNBits", inputs, domain=MICROSOFT, attributes=attributes)
+
+    def _by_all(self, x: str, values: Array, scales: Array, bias: Array | None, *, again: bool) -> str:
+        matrix, scale = self.constant(np.ascontiguousarray(values.T)), self.constant(scales)
+        zero = self.constant(np.zeros(len(values), dtype=np.int8))
+        added = [] if bias is None else [self.constant(bias)]
+        if not again:
+            return self.node("DynamicQuantizeMatMul", [x, matrix, scale, zero, *added], domain=MICROSOFT)
+        rounded = [self.fresh("rounded") for _ in range(3)]
+        self.node("DynamicQuantizeLinear", [x], rounded)
+        levels, step, offset = rounded
+        inputs = [levels, matrix, step, scale, offset, zero, *added]
+        first = self.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+        rest = self.node("Sub", [x, self.node("DequantizeLinear", rounded)])
+        second = self.node("DynamicQuantizeMatMul", [rest, matrix, scale, zero], domain=MICROSOFT)
+        return self.node("Add", [first, second])
 
 
 def tower_graph(sizes: Sizes, weights: Weights, kernel: Kernel) -> bytes:
@@ -236,7 +245,7 @@ def _layer_norm(g: _Writer, x: str, name: str) -> str:
 def _tower_layer(g: _Writer, sizes: Sizes, name: str, x: str) -> str:
     h = _layer_norm(g, x, f"{name}.self_attn_layer_norm")
     packed = g.linear(h, [f"{name}.self_attn.{part}_proj" for part in "qkv"], bias=True)
-    thirds = [g._fresh("third") for _ in range(3)]
+    thirds = [g.fresh("third") for _ in range(3)]
     g.node("Split", [packed], thirds, attributes={"axis": -1, "num_outputs": 3})
     attributes = {"num_heads": sizes.tower_heads}
     h = g.node("MultiHeadAttention", thirds, domain=MICROSOFT, attributes=attributes)

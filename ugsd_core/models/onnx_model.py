@@ -123,7 +123,7 @@ class OnnxModel(CaptionModel):
 
 
 def load_onnx_model(
-    folder: Path, *, threads: int = 1, tower: Kernel = "whole", reader: Kernel = "whole", decoder: Kernel = "rows"
+    folder: Path, *, threads: int = 1, tower: Kernel = "twice", reader: Kernel = "whole", decoder: Kernel = "rows"
 ) -> OnnxModel:
     """Load a checkpoint folder.
 

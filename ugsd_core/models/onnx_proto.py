@@ -81,7 +81,7 @@ class Graph:
 
     def constant(self, array: NDArray[Any], name: str | None = None) -> str:
         """An initialiser with these values."""
-        name = name or self._fresh("constant")
+        name = name or self.fresh("constant")
         array = np.asarray(array)  # not ascontiguousarray, which makes a scalar a vector
         tensor = b"".join(_number(1, size) for size in array.shape) + _number(2, TYPES[array.dtype.name])
         self._parts.append(_bytes(5, tensor + _bytes(8, name) + _bytes(9, array.tobytes())))
@@ -106,9 +106,9 @@ class Graph:
         Returns:
             Name of the first output.
         """
-        names = [self._fresh(kind) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
+        names = [self.fresh(kind) for _ in range(outputs)] if isinstance(outputs, int) else list(outputs)
         body = b"".join(_bytes(1, entry) for entry in inputs) + b"".join(_bytes(2, entry) for entry in names)
-        body += _bytes(3, self._fresh(f"{kind}_node")) + _bytes(4, kind)
+        body += _bytes(3, self.fresh(f"{kind}_node")) + _bytes(4, kind)
         body += b"".join(_bytes(5, _attribute(key, value)) for key, value in (attributes or {}).items())
         self._parts.append(_bytes(1, body + _bytes(7, domain)))
         return names[0]
@@ -118,6 +118,7 @@ class Graph:
         opsets = b"".join(_bytes(8, _bytes(1, domain) + _number(2, number)) for domain, number in OPSETS.items())
         return _number(1, IR_VERSION) + opsets + _bytes(7, _bytes(2, self._name) + b"".join(self._parts))
 
-    def _fresh(self, kind: str) -> str:
+    def fresh(self, kind: str) -> str:
+        """A name that nothing has yet."""
         self._count += 1
         return f"{kind}_{self._count}"
