@@ -32,6 +32,7 @@ from ugsd_core.models.onnx_graph import (
     sinusoids,
     tower_graph,
 )
+from ugsd_core.models.onnx_tape import OnnxTape
 from ugsd_core.models.plain_tokenizer import PlainTokenizer
 from ugsd_core.models.prompts import Language
 
@@ -107,6 +108,10 @@ class OnnxModel(CaptionModel):
         embeds[np.asarray(ids) == self.audio_id] = audio
         posterior = None if self.head is None else self.head.posterior(audio.mean(axis=0))
         return embeds[None], posterior
+
+    def tape(self, capacity: int) -> OnnxTape:
+        """Room for a caption's keys and values."""
+        return OnnxTape(self.sizes, self.vocabulary_size, self.reader, self.decoder, capacity)
 
     @cached_property
     def output_layer(self) -> NDArray[np.float32]:
