@@ -122,8 +122,8 @@ def distribution(logits: FloatArray, k: int) -> Distribution:
     operations counts, not their length at V = 861; hence one exponentiation and two dot products.
     """
     best = _best(logits, min(max(2, k), logits.shape[0]))
-    first = best[0]
-    scores = logits - logits[first : first + 1]
+    peak = best[0][0]
+    scores = logits - logits.dtype.type(peak)
     weights = np.exp(scores)
     entropy_sum = float(np.dot(weights, scores))
     if not math.isfinite(entropy_sum):  # masked logits: 0 · −inf
@@ -132,23 +132,23 @@ def distribution(logits: FloatArray, k: int) -> Distribution:
     total = float(np.dot(weights, _ones(len(weights))))
     log_total = math.log(total)
     entropy = max(0.0, log_total - entropy_sum / total)
-    top = tuple((i, math.exp(score) / total) for i, score in zip(best, scores[best].tolist(), strict=True))
+    top = tuple([(i, math.exp(value - peak) / total) for value, i in best])
     return Distribution(scores, log_total, top, entropy)
 
 
-def _best(logits: FloatArray, k: int) -> list[int]:
-    """The ids of the k largest logits, best first, ties by lower id.
+def _best(logits: FloatArray, k: int) -> list[tuple[float, int]]:
+    """The k largest logits and their ids, best first, ties by lower id.
 
     ``argmax`` reads a row in a small part of the time that partitioning it takes; k is a handful.
     """
     left = logits.copy()
-    best: list[int] = []
+    best: list[tuple[float, int]] = []
     for _ in range(k):
         i = int(left.argmax())
-        best.append(i)
+        best.append((left.item(i), i))
         left[i] = -np.inf
-    if len(set(best)) < k:  # fewer than k tokens are possible at all
-        best = [int(i) for i in np.argsort(-logits, kind="stable")[:k]]
+    if best[-1][0] == -np.inf:  # fewer than k tokens are possible at all
+        return [(float(logits[i]), int(i)) for i in np.argsort(-logits, kind="stable")[:k]]
     return best
 
 
