@@ -15,6 +15,7 @@ import pytest
 from ugsd_core import places
 from ugsd_core.acoustic import AcousticCode, encode_waveform
 from ugsd_core.audio import load_utterance
+from ugsd_core.bench.backends import compare, event_loop, onnx_loop, torch_loop
 from ugsd_core.captioner import Captioner
 from ugsd_core.drafter import StreamDrafter, StreamModel
 from ugsd_core.errors import CheckpointError, InstallationError, OptionError
@@ -92,6 +93,16 @@ def test_captions_of_the_example_clips_are_those_of_torch() -> None:
             assert caption(shipped(), path, language) == caption(by_torch(), path, language), path.name  # type: ignore[arg-type]
 
 
+def test_bare_loops_and_event_loops_write_the_same_and_are_timed_pair_by_pair() -> None:
+    options = DecodingOptions(mode="edge", prompt="worded-1")
+    written = [torch_loop(by_torch(), code(), options), onnx_loop(shipped(), code(), options)]
+    written.append(event_loop(StreamDrafter(shipped()), code(), options))
+    assert len({tuple(ids) for ids, _, _ in written}) == 1 and all(0 < first < last for _, first, last in written)
+    found = compare(StreamDrafter(by_torch()), StreamDrafter(shipped()), [code()], rounds=2)
+    assert set(found["runs"]) == {"torch_bare", "onnx_bare", "torch_events", "onnx_events"}
+    assert all(ratio["n"] == 2 and ratio["median"] > 0 for ratio in found["ratios"].values())
+
+
 def test_both_sides_of_the_wire_take_it_for_the_same_edge() -> None:
     assert shipped().info == by_torch().info and shipped().end_ids == by_torch().end_ids
     assert shipped().say_once == by_torch().say_once and shipped().wordings == by_torch().wordings
@@ -141,6 +152,15 @@ def test_a_caption_longer_than_its_room_keeps_what_it_held() -> None:
     for token_id in ids:
         last = slow.feed([token_id], rows=1)
     assert last == pytest.approx(fast.feed(ids, rows=1), abs=1e-3) and slow.size_bytes > size
+
+
+def test_tokens_fed_together_predict_the_same_as_one_by_one_in_floats_alone() -> None:
+    ids = [5, 17, 300, 44, 8, 101, 7, 7]
+    for model, apart in ((exact(), 1e-4), (shipped(), 0.1)):
+        alone, together = stream(model), stream(model)
+        rows = np.vstack([alone.feed([token_id], rows=1) for token_id in ids])
+        assert together.feed(ids, rows=len(ids)) == pytest.approx(rows, abs=apart)
+        assert together.rows_agree is (model is exact())
 
 
 def test_a_word_that_is_said_once_is_out_of_question_behind_itself() -> None:

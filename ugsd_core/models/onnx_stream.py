@@ -44,6 +44,11 @@ class OnnxStream:
         self._behind: tuple[NDArray[np.float32], Logits] | None = self._request
 
     @property
+    def rows_agree(self) -> bool:
+        """Whether tokens fed together predict the same as one by one, to rounding in 32 bits."""
+        return self._model.rows_agree
+
+    @property
     def length(self) -> int:
         """Caption tokens held."""
         return len(self._ids)
