@@ -63,7 +63,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     class FakeCaptioner:
         @classmethod
-        def load(cls, edge: str | None = None, *, link: Any = None, device: str, dtype: str, backend: str) -> FakeCaptioner:
+        def load(
+            cls, edge: str | None = None, *, link: Any = None, device: str, dtype: str, backend: str
+        ) -> FakeCaptioner:
+            assert backend == "auto"
             if edge == "wrong":
                 raise CheckpointError("wrong holds no config.json, so it is no checkpoint folder")
             world.loaded.append((edge, getattr(link, "address", None), device, dtype))
