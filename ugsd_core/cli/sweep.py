@@ -92,6 +92,7 @@ def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationP
             verifier_checkpoint=args.verifier_checkpoint,
             device=args.device,
             dtype=args.dtype,
+            backend=args.edge_backend,
             access_token=edge_token(),
         )
     with source:
