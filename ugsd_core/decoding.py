@@ -7,8 +7,9 @@ else: whoever closes the generator cancels the caption on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from time import perf_counter
 
@@ -22,6 +23,7 @@ from ugsd_core.drafter import Draft, Drafter
 from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierBusy, WireError
 from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
+from ugsd_core.inquiry import Inquiry
 from ugsd_core.messages import (
     Alternative,
     BlockEscalated,
@@ -168,12 +170,20 @@ class _Run(CaptionRun):
         for position in range(start, min(start + length, self.options.max_tokens)):
             if self.options.cut == "emotion" and position > start:
                 # Looked at before it is drafted, so that the token behind a cut belongs to no block yet.
-                ahead = draft.peek_emotion(self.revision)
-                if (ahead != "continues") if within else (ahead is not None):
+                place = draft.peek_emotion(self.revision)
+                if (place != "continues") if within else (place is not None):
                     return
             token = draft.next(self.revision, last=position == self.options.max_tokens - 1)
             event = TokenDrafted(
-                self.now(), position, self.revision, index, token.token_id, token.text, token.signals, token.top
+                self.now(),
+                position,
+                self.revision,
+                index,
+                token.token_id,
+                token.text,
+                token.signals,
+                token.top,
+                token.ahead,
             )
             yield event, token
             if token.token_id in self.drafter.end_ids:
@@ -241,15 +251,16 @@ class _Run(CaptionRun):
         self.sequence += 1
         self.sent += len(draft_ids)
         asked = perf_counter()
+        inquiry = Inquiry(self.link, request, self.deadline_s())
         try:
-            verdict = self.link.judge(request, self.deadline_s())
+            verdict = inquiry.verdict(self.look_ahead(draft, block.revision))
             self.check(request, verdict)
         except (VerdictTimeout, VerifierBusy) as error:
             waited_s = perf_counter() - asked
             self.missed += 1
             self.vain_s += waited_s
             yield from self.frames()
-            yield from self.leave_unverified(block, waited_s * 1e3, str(error))
+            yield from self.leave_unverified(block, waited_s * 1e3, str(error), inquiry.tokens_ahead)
             if self.missed >= MISSED_DEADLINES:
                 yield from self.lose(f"the verifier missed {self.missed} deadlines in a row", for_good=True)
             elif self.vain_s >= MOST_IN_VAIN * self.longest_s():
@@ -258,13 +269,16 @@ class _Run(CaptionRun):
         except WireError as error:
             _raise_refusal(error)
             yield from self.lose(str(error))
-            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
+            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error), inquiry.tokens_ahead)
             return "unverified"
-        round_trip_ms = (perf_counter() - asked) * 1e3
         self.missed = 0
         yield from self.frames()
-        yield from self.merge(draft, block, verdict, round_trip_ms)
+        yield from self.merge(draft, block, verdict, inquiry)
         return "accepted" if verdict.replacement is None else "corrected"
+
+    def look_ahead(self, draft: Draft, revision: int) -> Callable[[Callable[[], bool]], int] | None:
+        """What the edge does while a verdict is on its way: go on silently; None if it waits."""
+        return partial(draft.ahead, revision) if self.options.ahead else None
 
     def longest_s(self) -> float:
         """The longest wait for a verdict."""
@@ -290,7 +304,7 @@ class _Run(CaptionRun):
         if not consistent:
             raise ProtocolError("the verifier sent a verdict that does not fit the block", "bad_verdict")
 
-    def merge(self, draft: Draft, block: DraftBlock, verdict: Verdict, round_trip_ms: float) -> Iterator[Event]:
+    def merge(self, draft: Draft, block: DraftBlock, verdict: Verdict, inquiry: Inquiry) -> Iterator[Event]:
         """Commit what was accepted, put the verifier's token in the rejected one's place, drop the rest."""
         began = perf_counter()
         accepted = verdict.accepted
@@ -333,16 +347,19 @@ class _Run(CaptionRun):
             len(block.tokens),
             accepted,
             extra is not None,
-            max(0.0, round_trip_ms - verdict.verify_ms - verdict.queued_ms),
+            max(0.0, inquiry.round_trip_s * 1e3 - verdict.verify_ms - verdict.queued_ms),
             verdict.verify_ms,
             merge_ms,
             verdict.queued_ms,
+            inquiry.tokens_ahead,
         )
 
-    def leave_unverified(self, block: DraftBlock, waited_ms: float, reason: str) -> Iterator[Event]:
+    def leave_unverified(
+        self, block: DraftBlock, waited_ms: float, reason: str, tokens_ahead: int = 0
+    ) -> Iterator[Event]:
         """Commit a block that wanted the verifier and did not get it."""
         yield BlockUnverified(
-            self.now(), block.index, block.revision, block.start, len(block.tokens), waited_ms, reason
+            self.now(), block.index, block.revision, block.start, len(block.tokens), waited_ms, reason, tokens_ahead
         )
         for token in block.tokens:
             yield self.commit(block, token, "unverified")
