@@ -23,7 +23,7 @@ from ugsd_core.acoustic import AcousticCode, encode_waveform
 from ugsd_core.audio import Utterance, load_utterance, utterance_from_samples
 from ugsd_core.captioner import Captioner
 from ugsd_core.decoding import decode
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.messages import CaptionFinished
 from ugsd_core.models.caption_stream import SAID
 from ugsd_core.models.speech_model import SpeechModel
@@ -64,7 +64,7 @@ def hand_loop(model: SpeechModel, code: AcousticCode, options: DecodingOptions) 
             embeds = embedding(torch.tensor([[token]]))
 
 
-def event_loop(drafter: TorchDrafter, code: AcousticCode, options: DecodingOptions) -> list[int]:
+def event_loop(drafter: StreamDrafter, code: AcousticCode, options: DecodingOptions) -> list[int]:
     """The same caption through the decoding loop, every event made and taken."""
     last = None
     for event in decode(code, "00", drafter, None, options):
@@ -86,7 +86,7 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median_ms": middle * 1e3, "p25_ms": low * 1e3, "p75_ms": high * 1e3, "n": len(values)}
 
 
-def overhead(drafter: TorchDrafter, codes: list[AcousticCode], rounds: int) -> dict[str, object]:
+def overhead(drafter: StreamDrafter, codes: list[AcousticCode], rounds: int) -> dict[str, object]:
     """Edge-only decoding through the loop against `hand_loop`, pair by pair on the same code."""
     options = DecodingOptions(mode="edge")
     bare_s: list[float] = []
@@ -159,7 +159,7 @@ def main() -> int:
             torch.set_num_threads(args.threads)
         captioner.link = WebSocketLink(verifier.address)
         drafter = captioner.drafter
-        assert isinstance(drafter, TorchDrafter)
+        assert isinstance(drafter, StreamDrafter)
         clips = [load_utterance(path) for path in sorted(EXAMPLES.glob("*.flac"))]
         codes = [encode_waveform(clip.samples, drafter.features) for clip in clips]
         say("overhead of the loop …")

@@ -54,14 +54,14 @@ class Captioner:
         Raises:
             CheckpointError, OptionError: As `load_speech_model`.
         """
-        from ugsd_core.drafter import TorchDrafter
+        from ugsd_core.drafter import StreamDrafter
         from ugsd_core.models.loading import default_checkpoint, limit_threads, load_speech_model
 
         model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
         limit_threads(model)
         for language in ("en", "zh"):  # now, and not on the clock of the first caption
             model.emotion_tokens(language)
-        return cls(TorchDrafter(model), link)
+        return cls(StreamDrafter(model), link)
 
     def warm_up(self) -> None:
         """Caption half a second of noise once, so that the first visitor does not pay for lazy initialisation."""

@@ -1,35 +1,40 @@
-"""Edge side: read the request, draft token by token, roll back, go on."""
+"""Edge side: read the request, draft token by token, roll back, go on.
+
+`StreamDrafter` drafts on any model that opens a `Stream`: torch (`models/speech_model.py`) or another back end. Nothing
+here computes a forward pass, so this module needs numpy alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
 from ugsd_core.draft_block import DraftToken
 from ugsd_core.gate_card import GateCard, GateCards, read_gate_cards
 from ugsd_core.messages import Alternative, Signals, VerifierInfo
-from ugsd_core.models.caption_stream import CaptionStream
+from ugsd_core.models.emotion_head import EmotionHead
 from ugsd_core.models.emotion_tokens import (
     COULD_HOLD,
     EmotionPlace,
     EmotionText,
+    EmotionTokens,
     fuse_labels,
     label_entropy_nats,
     normalise_labels,
 )
-from ugsd_core.models.speech_model import SpeechModel
-from ugsd_core.models.text import CaptionText
+from ugsd_core.models.prompts import Language
+from ugsd_core.models.text import CaptionText, TokenBytes
 from ugsd_core.options import DecodingOptions
 from ugsd_core.uncertainty import Distribution, distribution, log_softmax, mutual_information_nats, sample
 
-__all__ = ["Draft", "Drafter", "TorchDraft", "TorchDrafter"]
+__all__ = ["Draft", "Drafter", "Stream", "StreamDraft", "StreamDrafter", "StreamModel"]
 
 #: Share of the last hidden state that a dropout sample switches off (MC-dropout on the output layer).
 DROPOUT = 0.1
@@ -106,14 +111,86 @@ class Drafter(Protocol):
         """Read the request (prefill)."""
 
 
-class TorchDrafter:
-    """A `SpeechModel` that drafts.
+class Stream(Protocol):
+    """One caption on one model: what a draft needs of it, whatever computes the forward passes.
+
+    Holds the request and ``length`` caption tokens. Rolled back and continued, it equals a fresh start.
+    """
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of the request, audio placeholders included."""
+
+    @property
+    def length(self) -> int:
+        """Caption tokens held."""
+
+    @property
+    def label_posterior(self) -> NDArray[np.float32] | None:
+        """What the emotion head makes of the audio: (9,); None without a head."""
+
+    @property
+    def width(self) -> int:
+        """Size of the hidden state from which a token is predicted."""
+
+    def next_logits(self) -> NDArray[np.float32]:
+        """Logits (V,) of the token at position ``length``."""
+
+    def feed(self, ids: Sequence[int], *, rows: int) -> NDArray[np.float32]:
+        """Append at least one id; the last ``rows`` ≤ ``len(ids) + 1`` predictions, (rows, V)."""
+
+    def masked_logits(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `next_logits` with the hidden state multiplied by each of the masks: (n, width) -> (n, V)."""
+
+    def truncate(self, length: int) -> None:
+        """Forget all caption tokens from position ``length`` on."""
+
+
+class StreamModel(Protocol):
+    """A model that opens streams: what a drafter needs of it."""
+
+    @property
+    def info(self) -> VerifierInfo:
+        """Name and fingerprints."""
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The acoustic code it reads."""
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a caption."""
+
+    @property
+    def head(self) -> EmotionHead | None:
+        """Its emotion head, if it has one."""
+
+    @property
+    def token_bytes(self) -> TokenBytes:
+        """Bytes of its tokens."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it was loaded from; None for a name on the hub."""
+
+    def emotion_tokens(self, language: str) -> EmotionTokens:
+        """Which of its tokens name an emotion in a language."""
+
+    def wording(self, utterance: str) -> str | None:
+        """The prompt that asks for an utterance's wording; None if there is nothing to choose."""
+
+    def open(self, code: AcousticCode, prompt: str | None, language: Language) -> Stream:
+        """Read the request (prefill)."""
+
+
+class StreamDrafter:
+    """A model that drafts.
 
     Raises:
         CheckpointError: If the checkpoint's gate card is damaged.
     """
 
-    def __init__(self, model: SpeechModel) -> None:
+    def __init__(self, model: StreamModel) -> None:
         self.model = model
         #: Cards of the checkpoint; may be replaced, as calibration does before it writes new ones.
         self.gate_cards: GateCards | None = read_gate_cards(model.folder)
@@ -150,27 +227,27 @@ class TorchDrafter:
         """The prompt asked for, else the utterance's wording, if the checkpoint knows several."""
         return self.model.wording(utterance) if options.prompt is None else options.prompt
 
-    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> TorchDraft:
+    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> StreamDraft:
         """Read the request (prefill)."""
-        return TorchDraft(self.model, code, options, utterance, self.prompt_name(options, utterance))
+        return StreamDraft(self.model, code, options, utterance, self.prompt_name(options, utterance))
 
 
-class TorchDraft:
-    """One caption on a `SpeechModel`.
+class StreamDraft:
+    """One caption on a `StreamModel`.
 
     Holds all caption ids; those the model has not read yet are *pending* and are fed with the next step, so that a
     correction costs no forward pass of its own.
     """
 
     def __init__(
-        self, model: SpeechModel, code: AcousticCode, options: DecodingOptions, utterance: str, prompt: str | None
+        self, model: StreamModel, code: AcousticCode, options: DecodingOptions, utterance: str, prompt: str | None
     ) -> None:
         self._emotions = EmotionText(model.emotion_tokens(options.language))
         began = perf_counter()
         self._model = model
         self._options = options
         self._utterance_seed = int(utterance[:8] or "0", 16)
-        self._stream: CaptionStream = model.open(code, prompt, options.language)
+        self._stream: Stream = model.open(code, prompt, options.language)
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
         self._seen: _Next | None = None
@@ -245,13 +322,10 @@ class TorchDraft:
         samples = self._options.mc_dropout_samples
         if samples == 0:
             return None
-        with torch.inference_mode():
-            hidden = self._stream.next_hidden()
-            random = np.random.default_rng(self._seed(position, revision))
-            keep = random.random((samples, hidden.shape[-1])) >= DROPOUT
-            mask = torch.from_numpy(keep.astype(np.float32) / (1.0 - DROPOUT)).to(hidden)
-            logits = np.vstack([self._stream.logits(row) for row in (hidden * mask)[:, None]])
-        return mutual_information_nats(log_softmax(logits))
+        random = np.random.default_rng(self._seed(position, revision))
+        keep = random.random((samples, self._stream.width)) >= DROPOUT
+        masks = keep.astype(np.float32) / np.float32(1.0 - DROPOUT)
+        return mutual_information_nats(log_softmax(self._stream.masked_logits(masks)))
 
     def rollback(self, length: int) -> None:
         """Forget all caption tokens from position ``length`` on."""

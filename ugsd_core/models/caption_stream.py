@@ -108,6 +108,18 @@ class CaptionStream:
             row: Logits = self.logits(self.next_hidden())[0]
             return row
 
+    @property
+    def width(self) -> int:
+        """Size of the hidden state."""
+        return int(self._prompt_hidden.shape[-1])
+
+    def masked_logits(self, masks: Logits) -> Logits:
+        """As `next_logits` with the hidden state multiplied by each of the masks: (n, width) -> (n, V)."""
+        with torch.inference_mode():
+            hidden = self.next_hidden()
+            rows = hidden * torch.from_numpy(masks).to(hidden)
+            return np.vstack([self.logits(row) for row in rows[:, None]])
+
     def feed(self, ids: Sequence[int], *, rows: int) -> Logits:
         """Append ids in one forward pass.
 
