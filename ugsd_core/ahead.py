@@ -109,8 +109,8 @@ class Foresight:
         if self._agreed == position and self._agreed < len(self._held) and self._held[position] == token_id:
             self._agreed += 1
         elif dropped:
-            # The verifier's token may stand in place of the first that was dropped, or leave some out.
-            skip = dropped.index(token_id) if token_id in dropped else 0
+            # The verifier's token may stand in place of the first that was dropped, or leave one or two out.
+            skip = dropped.index(token_id) if token_id in dropped[:3] else 0
             self._retry = (position + 1, tuple(dropped[skip + 1 :]))
 
     def rollback(self, ids: Sequence[int], length: int) -> None:

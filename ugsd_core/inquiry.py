@@ -21,8 +21,8 @@ class Inquiry:
     """Asks once for a verdict.
 
     With something to do meanwhile, a thread of its own asks. Nobody else may use the link until it has ended, and
-    `verdict` returns or raises only then. Splitting `VerifierLink.judge` into asking and collecting would save the thread,
-    but every link would have to be written that way, those of tests and other packages included.
+    `verdict` returns or raises only then. Splitting `VerifierLink.judge` into asking and collecting would save that
+    thread, but every link would have to be written that way, those of other packages included.
 
     Attributes:
         round_trip_s: From asking to the arrival of the verdict, however long the edge then still worked; 0 before.

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ugsd_core.errors import TraceError
-from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
+from ugsd_core.figures import CLOCK_DEFINITIONS, COUNT_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
 from ugsd_core.meaning import changed_meanings
 from ugsd_core.messages import (
     COMMITTED_STATES,
@@ -38,6 +38,7 @@ from ugsd_core.records import BlockRecord, TokenRecord
 
 __all__ = [
     "CLOCK_DEFINITIONS",
+    "COUNT_DEFINITIONS",
     "RATIO_DEFINITIONS",
     "BlockRecord",
     "CaptionResult",
@@ -58,7 +59,7 @@ class CaptionResult:
         finish_reason: None if the stream ended before the caption did.
         tokens: Every token, in the order of decision; tokens never decided come last.
         counts: Tokens by state, and ``drafted``, ``caption``, ``blocks``, ``escalations``, ``blocks_changed``,
-            ``meanings_changed``.
+            ``meanings_changed``; ``ahead`` and ``ahead_used`` as `COUNT_DEFINITIONS` says.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
     """
@@ -113,7 +114,7 @@ class ResultBuilder:
         self._connected: VerifierReady | None = None
         self._lost: VerifierLost | None = None
         self._drafts: dict[tuple[int, int], TokenDrafted] = {}
-        self._n_drafted = 0
+        self._n_drafted = self._n_ahead_used = 0
         self._first_visible_s: float | None = None
         self._decided: list[TokenRecord] = []
         self._blocks: dict[int, BlockRecord] = {}
@@ -160,6 +161,7 @@ class ResultBuilder:
     def _drafted(self, event: TokenDrafted) -> None:
         self._drafts[(event.block, event.position)] = event
         self._n_drafted += 1
+        self._n_ahead_used += event.ahead
         if self._first_visible_s is None and event.text:
             self._first_visible_s = event.t_s
         block = self._blocks.get(event.block) or BlockRecord(event.block, event.position, 0)
@@ -187,9 +189,10 @@ class ResultBuilder:
                 changes = {"escalated": True, **gate}
             case BlockJudged():
                 times = _pick(event, "network_ms", "queued_ms", "verify_ms", "merge_ms")
-                changes = {"outcome": "judged", **_pick(event, "accepted", "changed"), **times}
+                changes = {"outcome": "judged", **_pick(event, "accepted", "changed", "tokens_ahead"), **times}
             case BlockUnverified():
-                changes = {"outcome": "unverified", "waited_ms": event.waited_ms, "failure": event.reason}
+                waited = _pick(event, "waited_ms", "tokens_ahead")
+                changes = {"outcome": "unverified", "failure": event.reason, **waited}
         block = replace(block, **changes)
         self._blocks[event.block] = block
 
@@ -246,6 +249,8 @@ class ResultBuilder:
         counts["escalations"] = sum(block.escalated for block in blocks)
         counts["blocks_changed"] = sum(block.escalated and block.changed is True for block in blocks)
         counts["meanings_changed"] = sum(block.escalated and block.meaning_changed is True for block in blocks)
+        counts["ahead"] = sum(block.tokens_ahead for block in blocks)
+        counts["ahead_used"] = self._n_ahead_used
         return counts
 
     def _clocks(self, committed: list[TokenRecord]) -> Clocks:
