@@ -310,7 +310,7 @@ SETTINGS = [
     DecodingOptions(gate="random", escalation_probability=0.5, k=2, cut="emotion", acceptance="fused", max_tokens=20),
     DecodingOptions(gate="always", k=4, block_length="adaptive", bonus=True, temperature=1.2, max_tokens=20),
     DecodingOptions(gate="always", k=3, mc_dropout_samples=4, max_tokens=12),
-    DecodingOptions(gate="entropy", tau=0.01, budget=0.6, k=3, max_tokens=20),
+    DecodingOptions(gate="entropy+random", escalation_probability=0.6, tau=0.5, k=3, max_tokens=20),
 ]
 
 
