@@ -357,7 +357,7 @@ def test_a_correction_at_each_place_and_a_block_accepted_whole(pair: Pair, place
     assert any(event.ahead for event in drafted) == (place is None)
 
 
-def test_what_was_done_ahead_is_counted_and_a_trace_of_before_has_none_of_it(pair: Pair) -> None:
+def test_what_was_done_ahead_is_counted(pair: Pair) -> None:
     events, _ = caption(pair, 3, SETTINGS[0])
     builder = ResultBuilder()
     began = CaptionStarted(0.0, "aa", 0.5, 16_000, "en", "ugsd", SETTINGS[0].to_dict(), {}, 300)
@@ -366,10 +366,13 @@ def test_what_was_done_ahead_is_counted_and_a_trace_of_before_has_none_of_it(pai
     result = builder.result()
     assert check_identities(result) == []
     drafted = [event for event in events if isinstance(event, TokenDrafted)]
-    assert result.counts["ahead"] == sum(getattr(event, "tokens_ahead", 0) for event in events) > 0
-    assert result.counts["ahead_used"] == sum(event.ahead for event in drafted)
-    assert result.counts["ahead"] >= result.counts["ahead_used"]
-    assert sum(block.tokens_ahead for block in result.blocks) == result.counts["ahead"]
+    tokens, used = result.ahead["tokens"], result.ahead["used"]
+    assert tokens == sum(getattr(event, "tokens_ahead", 0) for event in events) > 0
+    assert used == sum(event.ahead for event in drafted) <= tokens
+    assert result.ahead["wasted"] == tokens - used
+    clocks = result.to_dict()["clocks"]["ahead"]
+    assert clocks["tokens"] == tokens and set(clocks["definitions"]) == set(result.ahead)
+    assert sum(block.tokens_ahead for block in result.blocks) == tokens
 
 
 # ── What goes wrong on the way ────────────────────────────────────────────────────────────────────────────────────
@@ -448,12 +451,15 @@ def test_a_caption_that_is_closed_leaves_no_thread(pair: Pair, kind: type[Any]) 
 
 def test_over_a_slow_wire_captions_are_those_of_the_loop_that_waits(pair: Pair) -> None:
     options = preset("lossless", max_tokens=12)
-    with serving(BatchedVerifier(pair.verifier)) as target, EmulatedLink(target, Conditions(20.0)) as wire:
-        with WebSocketLink(wire.address) as link:
-            code = encode_waveform(utterance(2, 0.5).samples, pair.edge.features)
-            drafter = StreamDrafter(pair.edge)
-            waiting = list(decode(code, "aa", drafter, link, options.changed(ahead=False)))
-            working = list(decode(code, "ab", drafter, link, options))
+    code = encode_waveform(utterance(2, 0.5).samples, pair.edge.features)
+    drafter = StreamDrafter(pair.edge)
+    with (
+        serving(BatchedVerifier(pair.verifier)) as target,
+        EmulatedLink(target, Conditions(20.0)) as wire,
+        WebSocketLink(wire.address) as link,
+    ):
+        waiting = list(decode(code, "aa", drafter, link, options.changed(ahead=False)))
+        working = list(decode(code, "ab", drafter, link, options))
     plain = [[e for e in run if not isinstance(e, FrameSent | VerifierReady)] for run in (working, waiting)]
     assert close(told(plain[0]), told(plain[1]))
     frames = [[e.message for e in run if isinstance(e, FrameSent)] for run in (working, waiting)]
@@ -461,7 +467,7 @@ def test_over_a_slow_wire_captions_are_those_of_the_loop_that_waits(pair: Pair) 
 
 
 def test_the_acoustic_code_is_on_its_way_before_the_edge_reads_it(pair: Pair) -> None:
-    """Upload and the verifier's prefill run beside the edge's: the verifier reads nothing before the edge has drafted."""
+    """Upload and the verifier's prefill run beside the edge's: here it reads nothing before the edge drafts."""
     drafted = threading.Event()
 
     class Patient(TorchVerifier):
@@ -494,4 +500,3 @@ def test_an_utterance_is_made_an_acoustic_code_once(pair: Pair, monkeypatch: pyt
     link = LocalLink(TorchVerifier(pair.verifier))
     list(Captioner(StreamDrafter(pair.edge), link).stream(utterance(1, 0.5), preset("lossless", max_tokens=6)))
     assert made == [1]
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CLOCK_DEFINITIONS", "COUNT_DEFINITIONS", "RATIO_DEFINITIONS", "Clocks", "Ratios", "ratio"]
+__all__ = ["AHEAD_DEFINITIONS", "CLOCK_DEFINITIONS", "RATIO_DEFINITIONS", "Clocks", "Ratios", "ratio"]
 
 #: One plain sentence a ratio, shown wherever the ratio is. Undefined (0/0) is None, never 0.
 RATIO_DEFINITIONS: dict[str, str] = {
@@ -18,10 +18,11 @@ RATIO_DEFINITIONS: dict[str, str] = {
     "draft_acceptance_rate": "Accepted tokens, of accepted, rejected and ignored ones; kept blocks stay outside.",
 }
 
-#: Counts whose names don't say what they are.
-COUNT_DEFINITIONS: dict[str, str] = {
-    "ahead": "Tokens drafted ahead on the edge while a verdict was on its way.",
-    "ahead_used": "Drafted tokens that had been drafted ahead already; the others ahead were in vain.",
+#: What the edge drafted ahead in a caption.
+AHEAD_DEFINITIONS: dict[str, str] = {
+    "tokens": "Tokens drafted ahead on the edge while a verdict was on its way.",
+    "used": "Of them, those that were drafted for good behind the verdict, without a pass of their own.",
+    "wasted": "Of them, those that a verdict made worthless.",
 }
 
 #: One plain sentence a clock. Zero is the moment at which the utterance is complete.

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ugsd_core.errors import TraceError
-from ugsd_core.figures import CLOCK_DEFINITIONS, COUNT_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
+from ugsd_core.figures import AHEAD_DEFINITIONS, CLOCK_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
 from ugsd_core.meaning import changed_meanings
 from ugsd_core.messages import (
     COMMITTED_STATES,
@@ -37,8 +37,8 @@ from ugsd_core.privacy import EMPTY, fold
 from ugsd_core.records import BlockRecord, TokenRecord
 
 __all__ = [
+    "AHEAD_DEFINITIONS",
     "CLOCK_DEFINITIONS",
-    "COUNT_DEFINITIONS",
     "RATIO_DEFINITIONS",
     "BlockRecord",
     "CaptionResult",
@@ -59,7 +59,9 @@ class CaptionResult:
         finish_reason: None if the stream ended before the caption did.
         tokens: Every token, in the order of decision; tokens never decided come last.
         counts: Tokens by state, and ``drafted``, ``caption``, ``blocks``, ``escalations``, ``blocks_changed``,
-            ``meanings_changed``; ``ahead`` and ``ahead_used`` as `COUNT_DEFINITIONS` says.
+            ``meanings_changed``.
+        ahead: What was drafted ahead while verdicts were on their way, as `AHEAD_DEFINITIONS` says. It follows from
+            times, so that two runs of one clip differ in it, and is no part of ``counts``.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
     """
@@ -74,6 +76,7 @@ class CaptionResult:
     counts: dict[str, int]
     ratios: Ratios
     clocks: Clocks
+    ahead: dict[str, int]
     ledger: dict[str, Any]
     options: dict[str, Any]
     checkpoints: dict[str, dict[str, Any]]
@@ -95,6 +98,7 @@ class CaptionResult:
         per_block = ("block", "draft_ms", "network_ms", "queued_ms", "verify_ms", "merge_ms")
         record["clocks"] |= {
             "blocks": [{name: block[name] for name in per_block} for block in record["blocks"]],
+            "ahead": record.pop("ahead") | {"definitions": dict(AHEAD_DEFINITIONS)},
             "definitions": dict(CLOCK_DEFINITIONS),
         }
         return record
@@ -231,6 +235,7 @@ class ResultBuilder:
             counts=counts,
             ratios=_ratios(tokens, blocks, counts),
             clocks=self._clocks(committed),
+            ahead=self._ahead(blocks),
             ledger=self._ledger.to_dict(),
             options=started.options,
             checkpoints=checkpoints,
@@ -249,8 +254,6 @@ class ResultBuilder:
         counts["escalations"] = sum(block.escalated for block in blocks)
         counts["blocks_changed"] = sum(block.escalated and block.changed is True for block in blocks)
         counts["meanings_changed"] = sum(block.escalated and block.meaning_changed is True for block in blocks)
-        counts["ahead"] = sum(block.tokens_ahead for block in blocks)
-        counts["ahead_used"] = self._n_ahead_used
         return counts
 
     def _clocks(self, committed: list[TokenRecord]) -> Clocks:
@@ -268,6 +271,10 @@ class ResultBuilder:
             prefill_ms=prefill.prefill_ms if prefill else None,
             connect_ms=self._connected.connect_ms if self._connected else None,
         )
+
+    def _ahead(self, blocks: tuple[BlockRecord, ...]) -> dict[str, int]:
+        tokens, used = sum(block.tokens_ahead for block in blocks), self._n_ahead_used
+        return {"tokens": tokens, "used": used, "wasted": tokens - used}
 
     def _verifier(self) -> dict[str, str | None] | None:
         if self._connected is None and self._lost is None:
