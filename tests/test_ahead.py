@@ -500,3 +500,42 @@ def test_an_utterance_is_made_an_acoustic_code_once(pair: Pair, monkeypatch: pyt
     link = LocalLink(TorchVerifier(pair.verifier))
     list(Captioner(StreamDrafter(pair.edge), link).stream(utterance(1, 0.5), preset("lossless", max_tokens=6)))
     assert made == [1]
+
+
+# ── Warm before the first visitor ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", [TorchVerifier, BatchedVerifier])
+def test_a_verifier_that_warms_up_reads_and_judges_in_both_languages(
+    pair: Pair, kind: type[TorchVerifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def open(self, request: OpenRequest) -> Any:
+            done.append(request.language)
+            return super().open(request)
+
+        def _judge_first(self, held: Any, request: VerifyRequest) -> None:
+            super()._judge_first(held, request)
+            done.append("judged")
+
+    Watched(pair.verifier).warm_up()
+    assert done == ["en", "judged", "zh", "judged"]
+
+
+def test_a_verifier_is_announced_when_it_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ugsd_core import batched_verifier
+    from ugsd_core.cli import entry
+    from ugsd_core.wire import server
+
+    done: list[str] = []
+
+    class Cold:
+        def warm_up(self) -> None:
+            done.append("warm")
+
+    monkeypatch.setattr(batched_verifier, "load_verifier", lambda *args, **options: Cold())
+    monkeypatch.setattr(server, "run_server", lambda *args, **options: done.append("announced") or 0)
+    assert entry.main(["verifier", "--announce"]) == 0
+    assert done == ["warm", "announced"]
