@@ -172,6 +172,10 @@ class ScriptedDrafter:
         return CaptionText(_token_bytes())
 
     @property
+    def backend(self) -> str:
+        return "fake"
+
+    @property
     def has_head(self) -> bool:
         return self.head is not None
 

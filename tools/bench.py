@@ -154,7 +154,7 @@ def main() -> int:
 
     say("starting a verifier and loading the edge …")
     with VerifierProcess(wait=False) as verifier:
-        captioner = Captioner.load()
+        captioner = Captioner.load(backend="torch")
         if args.threads:
             torch.set_num_threads(args.threads)
         captioner.link = WebSocketLink(verifier.address)

@@ -50,17 +50,21 @@ class Captioner:
         link: VerifierLink | None = None,
         device: str = "cpu",
         dtype: str = "float32",
+        backend: str = "auto",
     ) -> Captioner:
         """Load an edge checkpoint (None: the embedded edge).
 
+        Args:
+            backend: What computes it, one of `ugsd_core.models.backends.BACKENDS`.
+
         Raises:
-            CheckpointError, OptionError: As `load_speech_model`.
+            CheckpointError, OptionError, InstallationError: As `load_edge_model`.
         """
         from ugsd_core.drafter import StreamDrafter
-        from ugsd_core.models.loading import default_checkpoint, limit_threads, load_speech_model
+        from ugsd_core.models.backends import load_edge_model
+        from ugsd_core.models.loading import default_checkpoint
 
-        model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
-        limit_threads(model)
+        model = load_edge_model(edge or default_checkpoint("edge"), backend, device=device, dtype=dtype)
         for language in ("en", "zh"):  # now, and not on the clock of the first caption
             model.emotion_tokens(language)
         return cls(StreamDrafter(model), link)
@@ -112,7 +116,7 @@ class Captioner:
             options.language,
             options.mode,
             options.to_dict(),
-            {"edge": asdict(info)},
+            {"edge": asdict(info) | {"backend": self.drafter.backend}},
             info.vocabulary_size,
             warnings,
         )

@@ -103,6 +103,10 @@ class Drafter(Protocol):
         """The acoustic code it reads."""
 
     @property
+    def backend(self) -> str:
+        """What computes it: ``torch`` or ``onnx``; others may name themselves."""
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
@@ -173,6 +177,10 @@ class StreamModel(Protocol):
         """The acoustic code it reads."""
 
     @property
+    def backend(self) -> str:
+        """Its back end's name."""
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
@@ -219,6 +227,11 @@ class StreamDrafter:
     def features(self) -> FeatureSpec:
         """The acoustic code it reads."""
         return self.model.features
+
+    @property
+    def backend(self) -> str:
+        """What computes it."""
+        return self.model.backend
 
     @property
     def end_ids(self) -> frozenset[int]:

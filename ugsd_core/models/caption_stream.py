@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from ugsd_core.acoustic import AcousticCode
+from ugsd_core.models.caption_model import SAID, Logits
 from ugsd_core.models.prompts import Language
 
 if TYPE_CHECKING:
     from ugsd_core.models.speech_model import SpeechModel
 
 __all__ = ["SAID", "CaptionStream", "Logits"]
-
-#: Logit of a word that was said already.
-SAID = -1e4
-Logits = NDArray[np.float32]
 
 
 class CaptionStream:
@@ -97,15 +93,7 @@ class CaptionStream:
 
     def adjusted(self, rows: Logits, prefix: Sequence[int] | None = None) -> Logits:
         """The model's logits (n, V), made those of this caption; see `logits`."""
-        if self._bias is not None:
-            rows = rows + self._bias
-        once = self._model.say_once
-        if once:
-            before = self._ids if prefix is None else prefix
-            for position, token_id in enumerate(before):
-                if token_id in once:  # every row whose prefix holds that position
-                    rows[max(0, position - len(before) + len(rows)) :, token_id] = SAID
-        return rows
+        return self._model.adjusted(rows, self._bias, self._ids if prefix is None else prefix)
 
     def next_logits(self) -> Logits:
         """Logits (V,) of the token at position ``length``."""
