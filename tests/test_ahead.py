@@ -296,11 +296,13 @@ def close(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def caption(pair: Pair, seed: int, options: DecodingOptions) -> tuple[list[Event], ScheduledLink]:
+def caption(
+    pair: Pair, seed: int, options: DecodingOptions, haste: int | None = None
+) -> tuple[list[Event], ScheduledLink]:
     steps = Steps() if options.ahead else None
     drafter = StreamDrafter(pair.edge) if steps is None else WatchedDrafter(pair.edge, steps)
     code = encode_waveform(utterance(seed % 3, 0.5).samples, pair.edge.features)
-    link = ScheduledLink(by_chance(pair, code, seed, options), steps, random.Random(seed))
+    link = ScheduledLink(by_chance(pair, code, seed, options), steps, random.Random(seed if haste is None else haste))
     return list(decode(code, "aa", drafter, link, options)), link
 
 
@@ -331,6 +333,14 @@ def test_the_events_are_those_of_the_loop_that_waits(emotional_pair: Pair, optio
     else:
         assert ahead > used > 0
     assert not [thread for thread in threading.enumerate() if thread.name == "verdict"]
+
+
+@pytest.mark.parametrize("options", [SETTINGS[1], SETTINGS[3]], ids=["greedy", "drawn"])
+def test_a_caption_is_the_same_to_the_last_bit_however_soon_verdicts_come(
+    emotional_pair: Pair, options: DecodingOptions
+) -> None:
+    first, *others = (told(caption(emotional_pair, 4, options, haste)[0]) for haste in range(4))
+    assert all(other == first for other in others)
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, None])
@@ -447,6 +457,21 @@ def test_a_caption_that_is_closed_leaves_no_thread(pair: Pair, kind: type[Any]) 
 
 
 # ── Nothing waits that need not ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_tokens_read_together_predict_what_they_do_one_by_one_where_a_stream_says_so() -> None:
+    """The embedded edge, as onnxruntime computes it: what the tiny pairs show of torch."""
+    from ugsd_core.captioner import Captioner
+
+    model: Any = Captioner.load(backend="onnx").drafter.model  # type: ignore[attr-defined]
+    stream = model.open(encode_waveform(utterance(0, 0.5).samples, model.features), None, "en")
+    assert stream.rows_agree
+    rows = [stream.next_logits()]
+    for _ in range(8):
+        rows.append(stream.feed([int(rows[-1].argmax())], rows=1)[0])
+    ids = stream.ids
+    stream.truncate(0)
+    np.testing.assert_allclose(stream.feed(ids, rows=9), np.stack(rows), atol=1e-4)
 
 
 def test_over_a_slow_wire_captions_are_those_of_the_loop_that_waits(pair: Pair) -> None:

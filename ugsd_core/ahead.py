@@ -4,6 +4,10 @@
 a verdict is on its way, or a rejected suffix that was fed again in one pass. A prediction of position p holds as
 long as the caption's first p ids are the stream's, whoever put them there. So nothing is decided here: what is asked
 of it is what the stream alone would have answered, and only the number of forward passes, and their times, differ.
+
+Which tokens share a pass follows from the verdicts alone, never from when they came: ids are read one by one, whether
+before or after a verdict, and of what was rejected only the block's own tokens are tried again. So a caption drafted
+ahead is the same to the last bit however fast the network was.
 """
 
 from __future__ import annotations
@@ -67,6 +71,7 @@ class Foresight:
             drafts and for what is drafted ahead.
         end_ids: Tokens that end a caption; nothing is drafted behind them.
         keep_logits: Whether ``choose`` reads `Prediction.logits`.
+        ahead: Whether `ahead` may be called. Ids are then read one by one, so that it makes no difference when.
         again: Whether a rejected suffix is tried again. Not where a pass over several tokens says something else than
             several passes, as it does in 16 bits or with activations rounded a pass at a time.
 
@@ -84,6 +89,7 @@ class Foresight:
         end_ids: Collection[int],
         *,
         keep_logits: bool = False,
+        ahead: bool = True,
         again: bool = True,
     ) -> None:
         self._stream = stream
@@ -91,6 +97,7 @@ class Foresight:
         self._choose = choose
         self._end_ids = frozenset(end_ids)
         self._keep_logits = keep_logits
+        self._one_by_one = ahead
         self._again = again
         self._held: list[int] = []  # the stream's ids
         self._agreed = 0  # how many of them, from the first on, are the caption's
@@ -115,8 +122,7 @@ class Foresight:
 
     def rollback(self, ids: Sequence[int], length: int) -> None:
         """The caption ``ids`` is cut to its first ``length`` tokens."""
-        drafted = self._held if self._agreed == len(ids) else ids
-        self._dropped = list(drafted[length:])
+        self._dropped = list(ids[length:])
         self._agreed = min(self._agreed, length)
 
     # ── Predictions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,6 +186,10 @@ class Foresight:
             suffix: tuple[int, ...] = ()
         else:
             suffix = self._suffix(position, most)
+            while self._one_by_one and len(pending) > 1:
+                self._stream.feed(pending[:1], rows=1)
+                self._held.append(pending.pop(0))
+                self.passes += 1
             rows = self._stream.feed([*pending, *suffix], rows=len(suffix) + 1)
             self._held += [*pending, *suffix]
         self.passes += 1

@@ -287,6 +287,7 @@ class StreamDraft:
             self._choice,
             model.end_ids,
             keep_logits=options.temperature > 0.0,
+            ahead=self._may_go_ahead,
             again=self._may_go_ahead and bool(getattr(self._stream, "rows_agree", False)),
         )
         head = self._stream.label_posterior

@@ -1,4 +1,4 @@
-"""Drafting ahead against waiting: whole captions over links of several round trips, and against a slow verifier.
+"""Drafting ahead against waiting: whole captions over links of several round trips, at any pace of the models.
 
 Everything runs clip by clip, all ways of one clip one after the other (A-B-B-A), so that a drift of the machine meets
 all of them alike; ratios are taken clip by clip. ``python -m ugsd_core.bench.ahead --clips FOLDER`` prints the figures
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ugsd_core.result import CaptionResult
     from ugsd_core.verifier import VerifierLink
 
-__all__ = ["SLOWER", "against_a_slow_verifier", "compare", "measure", "sound_files"]
+__all__ = ["SLOWER", "at_a_pace", "compare", "measure", "sound_files"]
 
 #: A verifier's cost per token over the edge's, where the verifier is made that slow.
 SLOWER = 3.0
@@ -81,62 +81,91 @@ def compare(
     return _summary(results, [f"rtt_{rtt_ms:g}" for rtt_ms in rtts_ms]) | {"clips": len(clips), "rounds": rounds}
 
 
-def against_a_slow_verifier(
-    clips: Sequence[Utterance] = (), *, language: str = "en", rounds: int = 1, slower: float = SLOWER
+def at_a_pace(
+    clips: Sequence[Utterance] = (),
+    *,
+    language: str = "en",
+    rounds: int = 1,
+    token_ms: float = 30.0,
+    slower: float = SLOWER,
+    rtts_ms: Sequence[float] = (0.0, 100.0),
 ) -> dict[str, Any]:
-    """UGSD over edge-only where one pass of the verifier takes ``slower`` times the edge's time for a token.
+    """The same captions by an edge that takes ``token_ms`` for a pass, and a verifier that takes ``slower`` times that.
 
-    The link sleeps for what the verifier's own pass left of that time; asleep it takes no processor from the edge.
+    Both sleep for what their own pass left of that time: asleep they take no processor from each other, as two
+    machines don't. Their requests are read at the pair's own speed.
     """
     clips = clips or _examples()
-    ways = {
-        "edge": preset("default", mode="edge"),
-        "default": preset("default"),
-        "default waiting": preset("default", ahead=False),
-        "lossless": preset("lossless"),
-        "lossless waiting": preset("lossless", ahead=False),
-    }
-    with _pair((0.0,)) as (captioner, links):
-        (plain,) = links.values()
-        step_s = _step_s(captioner, clips[0], language)
-        link = _Slow(plain, slower * step_s)
-        results: dict[str, list[list[CaptionResult]]] = {name: [[] for _ in clips] for name in ways}
+    far = f"rtt_{rtts_ms[-1]:g}"
+    ways: dict[str, tuple[str, DecodingOptions]] = {"edge": (far, preset("default", mode="edge"))}
+    for rtt in (f"rtt_{rtt_ms:g}" for rtt_ms in rtts_ms):
+        for name in ("default", "lossless"):
+            ways[f"{name} {rtt}"] = (rtt, preset(name))
+            ways[f"{name} {rtt} waiting"] = (rtt, preset(name, ahead=False))
+    results: dict[str, list[list[CaptionResult]]] = {name: [[] for _ in clips] for name in ways}
+    with _pair(rtts_ms) as (captioner, links):
+        drafter: Any = captioner.drafter
+        drafter.model = _SlowModel(drafter.model, token_ms / 1e3)
+        slow: dict[str, Any] = {rtt: _SlowLink(link, slower * token_ms / 1e3) for rtt, link in links.items()}
         for number in range(-1, rounds):
-            for n, clip in enumerate(clips[:2] if number < 0 else clips):
+            for n, clip in enumerate(clips[:1] if number < 0 else clips):
                 for name in [*ways, *reversed(ways)]:
-                    result = _caption(captioner, link, clip, ways[name].changed(language=language))
+                    rtt, options = ways[name]
+                    result = _caption(captioner, slow[rtt], clip, options.changed(language=language))
                     if number >= 0:
                         results[name][n].append(result)
     times = _times(results)
     return {
-        "edge_token_ms": step_s * 1e3,
-        "verifier_pass_ms": slower * step_s * 1e3,
+        "clips": len(clips),
+        "edge_pass_ms": token_ms,
+        "verifier_pass_ms": slower * token_ms,
         "ways": {name: _spread(values, 1e3) for name, values in times.items()},
         "over_edge": {name: _ratio(times[name], times["edge"]) for name in ways if name != "edge"},
+        "ahead_over_waiting": {
+            name: _ratio(times[name], times[f"{name} waiting"]) for name in ways if f"{name} waiting" in times
+        },
+        "far_over_near": {
+            name: _ratio(times[f"{name} {far}"], times[f"{name} rtt_{rtts_ms[0]:g}"])
+            for name in ("default", "lossless")
+        },
+        "ahead": {name: _ahead(runs) for name, runs in results.items() if any(_ahead(runs).values())},
     }
 
 
 class _Slow:
-    """A link whose verdicts take so long at least, whatever the verifier behind it is."""
+    """Something with one method that takes so long at least."""
 
-    def __init__(self, link: VerifierLink, least_s: float) -> None:
-        self._link, self._least_s = link, least_s
+    def __init__(self, inner: Any, least_s: float) -> None:
+        self._inner, self._least_s = inner, least_s
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._link, name)
+        return getattr(self._inner, name)
 
-    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+    def _slowly(self, run: Callable[[], Any]) -> Any:
         began = time.perf_counter()
-        verdict = self._link.judge(request, deadline_s)
+        result = run()
         time.sleep(max(0.0, self._least_s - (time.perf_counter() - began)))
+        return result
+
+
+class _SlowLink(_Slow):
+    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+        """As a verifier would whose pass takes that long."""
+        verdict: Verdict = self._inner.judge(request, deadline_s)
+        time.sleep(max(0.0, self._least_s - verdict.verify_ms / 1e3))
         return verdict
 
 
-def _step_s(captioner: Captioner, clip: Utterance, language: str) -> float:
-    """Time of one token on the edge, the loop's part included."""
-    options = DecodingOptions(mode="edge", language=language)  # type: ignore[arg-type]
-    runs = [_caption(captioner, None, clip, options) for _ in range(7)][2:]
-    return statistics.median(1.0 / run.clocks.otps for run in runs if run.clocks.otps)
+class _SlowModel(_Slow):
+    def open(self, *args: Any) -> Any:
+        """A stream that is as slow."""
+        return _SlowStream(self._inner.open(*args), self._least_s)
+
+
+class _SlowStream(_Slow):
+    def feed(self, ids: Sequence[int], *, rows: int) -> Any:
+        """One pass."""
+        return self._slowly(lambda: self._inner.feed(ids, rows=rows))
 
 
 def _caption(
@@ -266,11 +295,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rtt", type=float, nargs="+", default=[0.0, 50.0, 100.0], metavar="MS")
-    parser.add_argument("--slow-verifier", action="store_true", help="the comparison with edge-only instead")
+    parser.add_argument("--pace", type=float, metavar="MS", help="an edge that takes so long for a token, instead")
     args = parser.parse_args(arguments)
     clips = sound_files(args.clips, args.most) if args.clips else ()
-    if args.slow_verifier:
-        found = against_a_slow_verifier(clips, language=args.language, rounds=args.rounds)
+    if args.pace:
+        found = at_a_pace(clips, language=args.language, rounds=args.rounds, token_ms=args.pace, rtts_ms=args.rtt)
     else:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
         found = compare(clips, language=args.language, rounds=args.rounds, rtts_ms=args.rtt, say=say)
