@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from ugsd_core.batched_verifier import BatchedVerifier
 from ugsd_core.decoding import decode
 from ugsd_core.drafter import StreamDraft, StreamDrafter
 from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierBusy, VerifierUnavailable
+from ugsd_core.figures import AHEAD_DEFINITIONS
 from ugsd_core.messages import (
     BlockEscalated,
     BlockJudged,
@@ -383,6 +385,11 @@ def test_what_was_done_ahead_is_counted(pair: Pair) -> None:
     clocks = result.to_dict()["clocks"]["ahead"]
     assert clocks["tokens"] == tokens and set(clocks["definitions"]) == set(result.ahead)
     assert sum(block.tokens_ahead for block in result.blocks) == tokens
+
+
+def test_the_page_on_ratios_and_clocks_says_what_drafted_ahead_means() -> None:
+    page = (Path(__file__).parents[1] / "docs/explanation/ratios-and-clocks.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` | {sentence} |" in page for name, sentence in AHEAD_DEFINITIONS.items())
 
 
 # ── What goes wrong on the way ────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from ugsd_core.options import DecodingOptions, preset
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
     from ugsd_core.captioner import Captioner
-    from ugsd_core.messages import Verdict, VerifyRequest
+    from ugsd_core.messages import OpenRequest, Verdict, VerifyRequest
     from ugsd_core.result import CaptionResult
     from ugsd_core.verifier import VerifierLink
 
@@ -85,87 +85,144 @@ def at_a_pace(
     clips: Sequence[Utterance] = (),
     *,
     language: str = "en",
-    rounds: int = 1,
     token_ms: float = 30.0,
     slower: float = SLOWER,
-    rtts_ms: Sequence[float] = (0.0, 100.0),
+    prefill: float = 10.0,
+    rtts_ms: Sequence[float] = (0.0, 50.0, 100.0),
 ) -> dict[str, Any]:
-    """The same captions by an edge that takes ``token_ms`` for a pass, and a verifier that takes ``slower`` times that.
+    """The pair's own captions at another pace: an edge that takes ``token_ms`` a pass, a verifier ``slower`` times it.
 
-    Both sleep for what their own pass left of that time: asleep they take no processor from each other, as two
-    machines don't. Their requests are read at the pair's own speed.
+    Everything is computed beforehand and then only slept for, so that times are those of a timeline and hardly those of
+    the machine: edge, verifier and network take nothing from each other.
+
+    Args:
+        clips: What is captioned; without any, the example clips.
+        language: Of the captions.
+        token_ms: Of the edge, a forward pass of any number of tokens.
+        slower: What a pass takes on the verifier over the edge.
+        prefill: Passes of the edge that reading the request takes, on either side: it is bound by arithmetic, of which
+            the verifier's machine has more.
+        rtts_ms: Round trips of the network.
     """
+    from ugsd_core.calibration.memo import MemoModel
+    from ugsd_core.captioner import Captioner
+    from ugsd_core.drafter import StreamDrafter
+    from ugsd_core.models.loading import default_checkpoint, load_speech_model
+    from ugsd_core.verifier import TorchVerifier
+
     clips = clips or _examples()
-    far = f"rtt_{rtts_ms[-1]:g}"
-    ways: dict[str, tuple[str, DecodingOptions]] = {"edge": (far, preset("default", mode="edge"))}
-    for rtt in (f"rtt_{rtt_ms:g}" for rtt_ms in rtts_ms):
+    edge, far_side = (MemoModel.of(load_speech_model(default_checkpoint(side))) for side in ("edge", "verifier"))
+    pace = _PacedEdge(edge, token_ms / 1e3, prefill)
+    captioner = Captioner(StreamDrafter(pace))  # type: ignore[arg-type]
+    link = _paced_link(TorchVerifier(far_side), slower * token_ms / 1e3, prefill * token_ms / 1e3)
+    ways: dict[str, tuple[float, DecodingOptions]] = {"edge": (0.0, preset("default", mode="edge"))}
+    for rtt_ms in rtts_ms:
         for name in ("default", "lossless"):
-            ways[f"{name} {rtt}"] = (rtt, preset(name))
-            ways[f"{name} {rtt} waiting"] = (rtt, preset(name, ahead=False))
-    results: dict[str, list[list[CaptionResult]]] = {name: [[] for _ in clips] for name in ways}
-    with _pair(rtts_ms) as (captioner, links):
-        drafter: Any = captioner.drafter
-        drafter.model = _SlowModel(drafter.model, token_ms / 1e3)
-        slow: dict[str, Any] = {rtt: _SlowLink(link, slower * token_ms / 1e3) for rtt, link in links.items()}
-        for number in range(-1, rounds):
-            for n, clip in enumerate(clips[:1] if number < 0 else clips):
-                for name in [*ways, *reversed(ways)]:
-                    rtt, options = ways[name]
-                    result = _caption(captioner, slow[rtt], clip, options.changed(language=language))
-                    if number >= 0:
-                        results[name][n].append(result)
+            for suffix, changes in _WAYS.items():
+                ways[f"{name} rtt_{rtt_ms:g}{suffix}"] = (rtt_ms / 1e3, preset(name, **changes))
+    results: dict[str, list[list[CaptionResult]]] = {name: [] for name in ways}
+    for clip in clips:
+        for asleep in (False, True):
+            pace.asleep = link.asleep = asleep
+            for name, (rtt_s, options) in ways.items():
+                link.rtt_s = rtt_s
+                result = _caption(captioner, link, clip, options.changed(language=language))
+                if asleep:
+                    results[name].append([result])
     times = _times(results)
+    far, near = (f"rtt_{rtt_ms:g}" for rtt_ms in (rtts_ms[-1], rtts_ms[0]))
+    asked = [n for n, (run,) in enumerate(results[f"default {near}"]) if run.counts["escalations"]]
     return {
         "clips": len(clips),
+        "asked": len(asked),
         "edge_pass_ms": token_ms,
         "verifier_pass_ms": slower * token_ms,
         "ways": {name: _spread(values, 1e3) for name, values in times.items()},
         "over_edge": {name: _ratio(times[name], times["edge"]) for name in ways if name != "edge"},
-        "ahead_over_waiting": {
+        "over_waiting": {
             name: _ratio(times[name], times[f"{name} waiting"]) for name in ways if f"{name} waiting" in times
         },
-        "far_over_near": {
-            name: _ratio(times[f"{name} {far}"], times[f"{name} rtt_{rtts_ms[0]:g}"])
-            for name in ("default", "lossless")
+        "delay_over_fixed": {
+            name: _ratio(times[f"{name} delay"], times[name]) for name in ways if f"{name} delay" in times
         },
-        "ahead": {name: _ahead(runs) for name, runs in results.items() if any(_ahead(runs).values())},
+        "far_over_near": {
+            f"{name}{suffix}": _ratio(times[f"{name} {far}{suffix}"], times[f"{name} {near}{suffix}"])
+            for name in ("default", "lossless")
+            for suffix in ("", " waiting")
+        }
+        | {
+            f"default{suffix}, asked": _ratio(
+                [times[f"default {far}{suffix}"][n] for n in asked],
+                [times[f"default {near}{suffix}"][n] for n in asked],
+            )
+            for suffix in ("", " waiting")
+            if asked
+        },
+        "default_over_lossless": {
+            f"rtt_{rtt:g}": _ratio(times[f"default rtt_{rtt:g}"], times[f"lossless rtt_{rtt:g}"]) for rtt in rtts_ms
+        },
+        "ahead": {name: found for name, runs in results.items() if (found := _ahead(runs))["tokens"]},
     }
 
 
-class _Slow:
-    """Something with one method that takes so long at least."""
+#: What is compared with the way as it is.
+_WAYS: dict[str, dict[str, Any]] = {"": {}, " waiting": {"ahead": False}, " delay": {"block_length": "delay"}}
 
-    def __init__(self, inner: Any, least_s: float) -> None:
-        self._inner, self._least_s = inner, least_s
+
+class _PacedEdge:
+    """A model whose streams take their time."""
+
+    def __init__(self, model: Any, pass_s: float, prefill: float) -> None:
+        self._model, self.pass_s, self._prefill = model, pass_s, prefill
+        self.asleep = True
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        return getattr(self._model, name)
 
-    def _slowly(self, run: Callable[[], Any]) -> Any:
-        began = time.perf_counter()
-        result = run()
-        time.sleep(max(0.0, self._least_s - (time.perf_counter() - began)))
-        return result
-
-
-class _SlowLink(_Slow):
-    def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
-        """As a verifier would whose pass takes that long."""
-        verdict: Verdict = self._inner.judge(request, deadline_s)
-        time.sleep(max(0.0, self._least_s - verdict.verify_ms / 1e3))
-        return verdict
-
-
-class _SlowModel(_Slow):
     def open(self, *args: Any) -> Any:
-        """A stream that is as slow."""
-        return _SlowStream(self._inner.open(*args), self._least_s)
+        """Read the request."""
+        stream = self._model.open(*args)
+        self.sleep(self._prefill)
+        return _PacedStream(stream, self)
+
+    def sleep(self, passes: float) -> None:
+        """As long as so many passes take."""
+        if self.asleep:
+            time.sleep(passes * self.pass_s)
 
 
-class _SlowStream(_Slow):
+class _PacedStream:
+    def __init__(self, stream: Any, pace: _PacedEdge) -> None:
+        self._stream, self._pace = stream, pace
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
     def feed(self, ids: Sequence[int], *, rows: int) -> Any:
         """One pass."""
-        return self._slowly(lambda: self._inner.feed(ids, rows=rows))
+        self._pace.sleep(1.0)
+        return self._stream.feed(ids, rows=rows)
+
+
+def _paced_link(verifier: Any, pass_s: float, prefill_s: float) -> Any:
+    """A link to a verifier that reads a request while the edge does, over a network with a round trip."""
+    from ugsd_core.verifier import LocalLink
+
+    class PacedLink(LocalLink):
+        asleep, rtt_s, ready_at = True, 0.0, 0.0
+
+        def open(self, request: OpenRequest) -> None:
+            super().open(request)
+            self.ready_at = time.perf_counter() + self.rtt_s / 2 + prefill_s
+
+        def judge(self, request: VerifyRequest, deadline_s: float) -> Verdict:
+            answer_at = max(time.perf_counter() + self.rtt_s / 2, self.ready_at) + pass_s + self.rtt_s / 2
+            verdict = super().judge(request, deadline_s)
+            if self.asleep:
+                time.sleep(max(0.0, answer_at - time.perf_counter()))
+            return verdict
+
+    return PacedLink(verifier)
 
 
 def _caption(
@@ -295,11 +352,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rtt", type=float, nargs="+", default=[0.0, 50.0, 100.0], metavar="MS")
+    parser.add_argument(
+        "--prefill", type=float, default=10.0, metavar="N", help="with --pace: a request takes N passes"
+    )
     parser.add_argument("--pace", type=float, metavar="MS", help="an edge that takes so long for a token, instead")
     args = parser.parse_args(arguments)
     clips = sound_files(args.clips, args.most) if args.clips else ()
     if args.pace:
-        found = at_a_pace(clips, language=args.language, rounds=args.rounds, token_ms=args.pace, rtts_ms=args.rtt)
+        found = at_a_pace(clips, language=args.language, token_ms=args.pace, prefill=args.prefill, rtts_ms=args.rtt)
     else:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
         found = compare(clips, language=args.language, rounds=args.rounds, rtts_ms=args.rtt, say=say)
