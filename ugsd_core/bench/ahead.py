@@ -113,7 +113,7 @@ def at_a_pace(
     clips = clips or _examples()
     edge, far_side = (MemoModel.of(load_speech_model(default_checkpoint(side))) for side in ("edge", "verifier"))
     pace = _PacedEdge(edge, token_ms / 1e3, prefill)
-    captioner = Captioner(StreamDrafter(pace))  # type: ignore[arg-type]
+    captioner = Captioner(StreamDrafter(pace))
     link = _paced_link(TorchVerifier(far_side), slower * token_ms / 1e3, prefill * token_ms / 1e3)
     ways: dict[str, tuple[float, DecodingOptions]] = {"edge": (0.0, preset("default", mode="edge"))}
     for rtt_ms in rtts_ms:
