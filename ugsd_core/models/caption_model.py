@@ -21,7 +21,7 @@ from ugsd_core.messages import VerifierInfo
 from ugsd_core.models.emotion_head import EmotionHead
 from ugsd_core.models.emotion_tokens import EmotionTokens
 from ugsd_core.models.families import Family
-from ugsd_core.models.prompts import Language, prompt_ids
+from ugsd_core.models.prompts import Language, prompt_parts
 from ugsd_core.models.text import TokenBytes
 
 __all__ = ["SAID", "CaptionModel", "Description", "Logits", "described", "shared_vocabulary_fingerprint"]
@@ -178,7 +178,20 @@ class CaptionModel:
         if code.n_mels != self.features.n_mels:
             raise CheckpointError(f"{self.name} reads {self.features.n_mels} mel bins, but the code has {code.n_mels}")
         expected = self.family.n_audio(code.n_frames, audio_config)
-        return prompt_ids(self.tokenizer, self.family.markers, prompt or self.prompt, language, expected)
+        before, pad, behind = self._prompt_parts(prompt or self.prompt, language)
+        return [*before, *([pad] * expected), *behind]
+
+    @cached_property
+    def _known_prompts(self) -> dict[tuple[str, str], tuple[list[int], int, list[int]]]:
+        return {}
+
+    def _prompt_parts(self, prompt: str, language: Language) -> tuple[list[int], int, list[int]]:
+        """Rendered once: a template takes longer than a token."""
+        known = self._known_prompts.get((prompt, language))
+        if known is None:  # two threads may both render it: they render the same
+            known = prompt_parts(self.tokenizer, self.family.markers, prompt, language)
+            self._known_prompts[prompt, language] = known
+        return known
 
     def check_tower(self, vectors: int, ids: Sequence[int], audio_id: int) -> None:
         """Compare what the tower gave with the placeholders: too few would misalign in silence.

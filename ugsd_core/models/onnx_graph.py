@@ -143,9 +143,12 @@ class Weights:
 
 def embedding_row(values: NDArray[np.int8], scales: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:
     """Embeddings (n, width) of ids."""
+    if len(ids) == 1:
+        row: NDArray[np.float32] = values[ids[0]] * scales[ids[0]]
+        return row[None]
     chosen = np.asarray(ids, dtype=np.intp)
-    result: NDArray[np.float32] = values[chosen] * scales[chosen, None]
-    return result
+    rows: NDArray[np.float32] = values[chosen] * scales[chosen, None]
+    return rows
 
 
 def sinusoids(positions: int, width: int) -> NDArray[np.float32]:

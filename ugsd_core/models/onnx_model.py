@@ -32,6 +32,7 @@ from ugsd_core.models.onnx_graph import (
     sinusoids,
     tower_graph,
 )
+from ugsd_core.models.onnx_tape import OnnxTape
 from ugsd_core.models.plain_tokenizer import PlainTokenizer
 from ugsd_core.models.prompts import Language
 
@@ -52,6 +53,8 @@ class OnnxModel(CaptionModel):
         decoder: Session of the decoder that reads captions: fast for one or a few.
         embedding: Values (rows, width) int8 and scales (rows,) of the input embedding.
         head_matrix: The same of the output layer, cut to the shared vocabulary.
+        rows_agree: Whether the decoder predicts the same, to rounding in 32 bits, for a token alone and among others;
+            not where activations are rounded to eight bits, since one that lies between two levels may fall either way.
         audio_id: The placeholder for audio.
         audio_config: What ``config.json`` says of the tower.
     """
@@ -62,6 +65,7 @@ class OnnxModel(CaptionModel):
     decoder: Any
     embedding: tuple[NDArray[np.int8], NDArray[np.float32]]
     head_matrix: tuple[NDArray[np.int8], NDArray[np.float32]]
+    rows_agree: bool
     audio_id: int
     audio_config: Any
     _places: NDArray[np.float32] = field(repr=False)
@@ -107,6 +111,10 @@ class OnnxModel(CaptionModel):
         embeds[np.asarray(ids) == self.audio_id] = audio
         posterior = None if self.head is None else self.head.posterior(audio.mean(axis=0))
         return embeds[None], posterior
+
+    def tape(self, capacity: int) -> OnnxTape:
+        """Room for a caption's keys and values."""
+        return OnnxTape(self.sizes, self.vocabulary_size, self.reader, self.decoder, capacity)
 
     @cached_property
     def output_layer(self) -> NDArray[np.float32]:
@@ -171,6 +179,7 @@ def load_onnx_model(
             decoder=writing,
             embedding=weights.matrix(["model.embed_tokens"]),
             head_matrix=weights.matrix(["model.embed_tokens" if sizes.tied else "lm_head"], size),
+            rows_agree=decoder == "float",
             audio_id=audio_id,
             audio_config=SimpleNamespace(**config["audio_config"]),
             _places=sinusoids(sizes.positions, sizes.tower_width),
