@@ -54,11 +54,6 @@ class OnnxStream:
         return len(self._ids)
 
     @property
-    def rows_agree(self) -> bool:
-        """Whether tokens fed together predict what they do one by one: the decoder computes in 32 bits."""
-        return True
-
-    @property
     def ids(self) -> tuple[int, ...]:
         """The caption tokens held, in order."""
         return tuple(self._ids)
