@@ -466,19 +466,15 @@ def test_a_caption_that_is_closed_leaves_no_thread(pair: Pair, kind: type[Any]) 
 # ── Nothing waits that need not ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_tokens_read_together_predict_what_they_do_one_by_one_where_a_stream_says_so() -> None:
-    """The embedded edge, as onnxruntime computes it: what the tiny pairs show of torch."""
-    from ugsd_core.captioner import Captioner
-
-    model: Any = Captioner.load(backend="onnx").drafter.model  # type: ignore[attr-defined]
-    stream = model.open(encode_waveform(utterance(0, 0.5).samples, model.features), None, "en")
+def test_tokens_read_together_predict_what_they_do_one_by_one_where_a_stream_says_so(pair: Pair) -> None:
+    stream = pair.edge.open(encode_waveform(utterance(0, 0.5).samples, pair.edge.features), None, "en")
     assert stream.rows_agree
     rows = [stream.next_logits()]
     for _ in range(8):
         rows.append(stream.feed([int(rows[-1].argmax())], rows=1)[0])
     ids = stream.ids
     stream.truncate(0)
-    np.testing.assert_allclose(stream.feed(ids, rows=9), np.stack(rows), atol=1e-4)
+    np.testing.assert_allclose(stream.feed(ids, rows=9), np.stack(rows), atol=1e-5)
 
 
 def test_over_a_slow_wire_captions_are_those_of_the_loop_that_waits(pair: Pair) -> None:
