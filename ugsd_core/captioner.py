@@ -16,6 +16,7 @@ from ugsd_core.decoding import decode
 from ugsd_core.gate import GateMaker, first_threshold, gate, gate_warnings
 from ugsd_core.messages import CaptionStarted, Event, FeaturesReady
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pace import Pace
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Captioner"]
 
-#: Budget keepers held at a time; the one that was not used for longest is forgotten first.
+#: Budget keepers, and paces, held at a time; the one that was not used for longest is forgotten first.
 KEEPERS = 32
 
 
@@ -39,6 +40,7 @@ class Captioner:
         self.drafter = drafter
         self.link = link
         self._keepers: OrderedDict[tuple[object, ...], BudgetKeeper] = OrderedDict()
+        self._paces: OrderedDict[tuple[object, ...], Pace] = OrderedDict()
 
     @classmethod
     def load(
@@ -132,7 +134,19 @@ class Captioner:
             started_at=started_at,
             keeper=keeper,
             make_gate=make_gate,
+            pace=self._pace(options),
         )
+
+    def _pace(self, options: DecodingOptions) -> Pace | None:
+        """What captions of these settings taught a block length that learns; None for one that doesn't."""
+        if options.block_length != "delay":
+            return None
+        key = tuple(options.to_dict().values())
+        pace = self._paces.setdefault(key, Pace())
+        self._paces.move_to_end(key)
+        if len(self._paces) > KEEPERS:
+            self._paces.popitem(last=False)
+        return pace
 
     def budget_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
         """What keeps the budget of these options; None if there is none to keep, or a promise comes first.

@@ -6,7 +6,7 @@ here computes a forward pass, so this module needs numpy alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
+from ugsd_core.ahead import Foresight, Prediction
 from ugsd_core.draft_block import DraftToken
 from ugsd_core.gate_card import GateCard, GateCards, read_gate_cards
 from ugsd_core.messages import Alternative, Signals, VerifierInfo
@@ -32,7 +33,7 @@ from ugsd_core.models.emotion_tokens import (
 from ugsd_core.models.prompts import Language
 from ugsd_core.models.text import CaptionText, TokenBytes
 from ugsd_core.options import DecodingOptions
-from ugsd_core.uncertainty import Distribution, distribution, log_softmax, mutual_information_nats, sample
+from ugsd_core.uncertainty import Distribution, log_softmax, mutual_information_nats, sample
 
 __all__ = ["Draft", "Drafter", "Stream", "StreamDraft", "StreamDrafter", "StreamModel"]
 
@@ -67,6 +68,17 @@ class Draft(Protocol):
         """What the next token, not drafted yet, has to do with an emotion word; None if nothing.
 
         Its distribution is read for this and kept, so that `next` costs no second forward pass.
+        """
+
+    def ahead(self, revision: int, stop: Callable[[], bool]) -> int:
+        """Draft on silently until told to stop or the caption would end; returns how many tokens that came to.
+
+        The caption stays what it is. What was drafted is used as far as the tokens that follow agree with it, so that
+        the next tokens are those that would have been drafted without, only sooner.
+
+        Args:
+            revision: Of the caption, as it will be if the verdict changes nothing.
+            stop: Asked before each forward pass.
         """
 
     def rollback(self, length: int) -> None:
@@ -119,6 +131,9 @@ class Stream(Protocol):
     """One caption on one model: what a draft needs of it, whatever computes the forward passes.
 
     Holds the request and ``length`` caption tokens. Rolled back and continued, it equals a fresh start.
+
+    One whose attribute ``rows_agree`` is true predicts the same, to rounding in 32 bits, whether tokens are fed
+    together or one by one; then a rejected suffix is tried again in one pass. Without the attribute it is not.
     """
 
     @property
@@ -249,7 +264,7 @@ class StreamDraft:
     """One caption on a `StreamModel`.
 
     Holds all caption ids; those the model has not read yet are *pending* and are fed with the next step, so that a
-    correction costs no forward pass of its own.
+    correction costs no forward pass of its own. What the model has read may reach further (`Foresight`).
     """
 
     def __init__(
@@ -264,6 +279,17 @@ class StreamDraft:
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
         self._seen: _Next | None = None
+        # MC-dropout draws from the stream's own last state, which is another one once the stream is ahead.
+        self._may_go_ahead = options.ahead and not options.mc_dropout_samples
+        self._foresight = Foresight(
+            self._stream,
+            options.top_k,
+            self._choice,
+            model.end_ids,
+            keep_logits=options.temperature > 0.0,
+            ahead=self._may_go_ahead,
+            again=self._may_go_ahead and bool(getattr(self._stream, "rows_agree", False)),
+        )
         head = self._stream.label_posterior
         self.label_posterior = None if head is None else _rounded(head)
         self.prefill_ms = (perf_counter() - began) * 1e3
@@ -280,26 +306,35 @@ class StreamDraft:
         signals = self._signals(seen, self._mc_dropout_nats(position, revision))
         top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.distribution.top[: self._options.top_k])
         piece = self.append(seen.token_id, last=last)
-        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion)
+        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion, seen.ahead)
 
     def peek_emotion(self, revision: int) -> EmotionPlace | None:
         """What the next token has to do with an emotion word."""
         return self._look(revision).emotion
 
+    def ahead(self, revision: int, stop: Callable[[], bool]) -> int:
+        """Draft on silently; not with MC-dropout, whose samples need the stream where the caption is."""
+        if not self._may_go_ahead or (self._ids and self._ids[-1] in self._model.end_ids):
+            return 0
+        return self._foresight.ahead(self._ids, revision, self._options.max_tokens, stop)
+
     def _look(self, revision: int) -> _Next:
         """The next token, read once and kept until something is appended or forgotten."""
         if self._seen is None or self._seen.revision != revision:
-            pending = self._ids[self._stream.length :]
-            logits = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
-            seen = distribution(logits, self._options.top_k)
-            temperature = self._options.temperature
-            seed = self._seed(len(self._ids), revision)
-            token_id = sample(logits, temperature, seed) if temperature else seen.best
-            self._seen = self._emotion(revision, seen, token_id)
+            prediction = self._foresight.at_end(self._ids, revision, self._options.max_tokens)
+            token_id = self._choice(prediction, len(self._ids), revision)
+            self._seen = self._emotion(revision, prediction, token_id)
         return self._seen
 
-    def _emotion(self, revision: int, seen: Distribution, token_id: int) -> _Next:
+    def _choice(self, prediction: Prediction, position: int, revision: int) -> int:
+        """The token that is drafted at a position."""
+        if prediction.logits is None:
+            return prediction.distribution.best
+        return sample(prediction.logits, self._options.temperature, self._seed(position, revision))
+
+    def _emotion(self, revision: int, prediction: Prediction, token_id: int) -> _Next:
         """Look at the labels, where there is anything to look at."""
+        seen = prediction.distribution
         tokens = self._emotions.tokens
         place = self._emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
         masses = None
@@ -307,7 +342,7 @@ class StreamDraft:
             masses = tokens.masses_of(seen)
             if place is None:
                 place, masses = ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
-        return _Next(revision, seen, token_id, place, masses)
+        return _Next(revision, seen, token_id, place, masses, prediction.ahead)
 
     def _signals(self, seen: _Next, mc_dropout_nats: float | None) -> Signals:
         of = seen.distribution
@@ -344,15 +379,15 @@ class StreamDraft:
         """Forget all caption tokens from position ``length`` on."""
         if length < len(self._ids):
             self._seen = None
+        self._foresight.rollback(self._ids, length)
         del self._ids[length:]
         self._text.truncate(length)
         self._emotions.truncate(length)
-        if self._stream.length > length:
-            self._stream.truncate(length)
 
     def append(self, token_id: int, *, last: bool) -> str:
         """Take a token and return what it adds to the text."""
         self._seen = None
+        self._foresight.append(len(self._ids), token_id)
         self._ids.append(token_id)
         piece = self._text.append(token_id, last=last or token_id in self._model.end_ids)
         self._emotions.append(token_id, piece)
@@ -369,6 +404,7 @@ class _Next:
 
     Attributes:
         masses: Label masses (9,) where labels are looked at, else None.
+        ahead: As in `DraftToken`.
     """
 
     revision: int
@@ -376,6 +412,7 @@ class _Next:
     token_id: int
     emotion: EmotionPlace | None
     masses: NDArray[np.float32] | None
+    ahead: bool
 
 
 def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:

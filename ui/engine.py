@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ class LiveEngine:
             self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype, backend=backend)
             self.captioner.warm_up()
             if self.keeper is not None:
+                importlib.import_module("ui.page")  # gradio takes seconds; the verifier's process takes its own beside
                 self.keeper.wait_ready()
                 self.captioner.link = _lasting(self.keeper.addresses)
         except BaseException:

@@ -42,6 +42,7 @@ SAME_NAME = (
     "max_tokens",
     "top_k",
     "deadline_s",
+    "ahead",
 )
 
 
@@ -53,12 +54,12 @@ def options_from(args: argparse.Namespace) -> DecodingOptions:
     """
     changes = {name: getattr(args, name) for name in SAME_NAME}
     changes |= {"block_length": args.block_length, "k": args.k}
-    if args.block_length is not None and args.block_length not in ("fixed", "adaptive"):
+    if args.block_length is not None and args.block_length not in ("fixed", "adaptive", "delay"):
         try:
             length = int(args.block_length)
         except ValueError:
             raise OptionError(
-                f"the block length is a number, 'adaptive' or 'fixed', not {args.block_length!r}"
+                f"the block length is a number, 'adaptive', 'delay' or 'fixed', not {args.block_length!r}"
             ) from None
         if args.k not in (None, length):
             raise OptionError(f"--block-length {length} and --k {args.k} contradict each other; give one of them")

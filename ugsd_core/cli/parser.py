@@ -163,7 +163,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         "--bonus", action=argparse.BooleanOptionalAction, help="take the verifier's extra token after an accepted block"
     )
     decoding.add_argument(
-        "--block-length", metavar="K|adaptive|fixed", help="a number is a fixed length; adaptive is the paper's rule"
+        "--block-length",
+        metavar="K|adaptive|delay|fixed",
+        help="a number is a fixed length; adaptive is the paper's rule; delay learns from measured times",
     )
     decoding.add_argument("--k", type=int, metavar="K", help="tokens in a block; the middle level of adaptive")
     decoding.add_argument("--k-short", type=int, metavar="K", help="adaptive: after a corrected block")
@@ -177,6 +179,11 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         type=float,
         metavar="S",
         help="a verdict that takes longer leaves its block unverified (learned from the verdicts so far: 1 to 5 s)",
+    )
+    decoding.add_argument(
+        "--ahead",
+        action=argparse.BooleanOptionalAction,
+        help="draft on silently while a verdict is on its way; changes times alone (on)",
     )
     decoding.add_argument("--prompt", metavar="NAME", help=f"prompt by name: {', '.join(PROMPT_NAMES)}")
 

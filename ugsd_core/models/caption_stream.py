@@ -51,6 +51,11 @@ class CaptionStream:
         return len(self._ids)
 
     @property
+    def rows_agree(self) -> bool:
+        """Whether tokens fed together predict what they do one by one; in 16 bits some best tokens differ."""
+        return self._prompt_hidden.dtype == torch.float32
+
+    @property
     def ids(self) -> tuple[int, ...]:
         """The caption tokens held, in order."""
         return tuple(self._ids)
