@@ -61,6 +61,7 @@ class CaptionResult:
             ``meanings_changed``.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
+        link: The emulated link that the times were taken over, as `CaptionStarted` has it; empty for none.
     """
 
     caption: str
@@ -80,6 +81,7 @@ class CaptionResult:
     verifier: dict[str, str | None] | None
     warnings: tuple[str, ...]
     utterance: dict[str, Any]
+    link: str = ""
 
     @property
     def committed(self) -> tuple[TokenRecord, ...]:
@@ -235,6 +237,7 @@ class ResultBuilder:
             verifier=self._verifier(),
             warnings=(*started.warnings, *([self._lost.reason] if self._lost else [])),
             utterance=self._utterance(started),
+            link=started.link,
         )
 
     def _counts(self, tokens: Iterable[TokenRecord], blocks: tuple[BlockRecord, ...]) -> dict[str, int]:

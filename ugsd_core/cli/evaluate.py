@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.cli.output import progress
@@ -18,6 +18,9 @@ from ugsd_core.corpora import Corpus, main_language, preflight, read_corpus
 from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import EvaluationPlan, System
 from ugsd_core.evaluation.systems import parse_systems
+
+if TYPE_CHECKING:
+    from ugsd_core.wire.emulated import Conditions
 
 __all__ = ["run"]
 
@@ -35,10 +38,11 @@ def run(args: argparse.Namespace) -> int:
         UgsdError: With one sentence for a person; what was captioned is kept.
     """
     _check(args)
+    conditions = _conditions(args)
     plan = _plan(args)
     before = len(_sessions(plan.folder))
     try:
-        failed = _caption(plan, args)
+        failed = _caption(plan, args, conditions)
     except KeyboardInterrupt:
         print(
             f"\nugsd: stopped. What was captioned is kept in {plan.folder}; the same command goes on.", file=sys.stderr
@@ -109,7 +113,18 @@ def _say(corpus: Corpus, plan: EvaluationPlan) -> None:
                 print(f"    {example.message}", file=sys.stderr)
 
 
-def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, str, str]]:
+def _conditions(args: argparse.Namespace) -> Conditions:
+    """What the link is to be like.
+
+    Raises:
+        OptionError: If it has no meaning.
+    """
+    from ugsd_core.wire.emulated import Conditions
+
+    return Conditions.parse(args.link)
+
+
+def _caption(plan: EvaluationPlan, args: argparse.Namespace, conditions: Conditions) -> list[tuple[str, str, str]]:
     """Run what is missing; returns clip, system and reason of every failure."""
     with progress("loading the models"):
         from ugsd_core.evaluation.records import CLIPS_FILE, read_lines
@@ -124,6 +139,7 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
             dtype=args.dtype,
             needs_verifier=_needs_verifier(plan.systems),
             access_token=os.environ.get(TOKEN_VARIABLE) or None,
+            **({} if conditions.plain else {"conditions": conditions}),
         )
     notes = {"command": "ugsd evaluate"} | {name: getattr(args, name) for name in _NOTED}
     with source, closing(evaluate(plan, source, notes=notes)) as steps:

@@ -11,6 +11,7 @@ from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
+from ugsd_core.cli.link_parser import add_link
 from ugsd_core.cli.plugin_names import WithPlugins
 from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.report_parser import add_report, add_sweep
@@ -113,6 +114,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"
     )
     _add_device(models)
+    add_link(models)
 
     decoding = parser.add_argument_group("decoding", "Each setting overrides the preset's.")
     decoding.add_argument(
