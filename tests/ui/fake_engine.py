@@ -14,6 +14,8 @@ from typing import Any
 from tests.streams import END, StreamBuilder
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.messages import BlockEscalated, CaptionStarted, Event, TokenDrafted
+from ugsd_core.wire.emulated import Conditions
+from ui.runs import AS_IS
 
 __all__ = ["FakeEngine", "english", "long", "main", "mandarin"]
 
@@ -97,7 +99,7 @@ class FakeEngine:
     def interrupt(self) -> None:
         self.interrupted += 1
 
-    def stream(self, utterance: Any, options: Any) -> Iterator[Event]:
+    def stream(self, utterance: Any, options: Any, link: Conditions = AS_IS) -> Iterator[Event]:
         self._wait_for_hold()
         assert self._playing.acquire(blocking=False), "two captions at once"
         self.seen.append((utterance, options))
@@ -110,6 +112,7 @@ class FakeEngine:
                     raise VerifierUnavailable("the verifier cannot be reached at ws://127.0.0.1:1; is it running?")
                 if isinstance(event, CaptionStarted):
                     event = replace(event, utterance_id=utterance.id, options=options.to_dict())
+                    event = replace(event, link="" if link.plain or options.mode == "edge" else str(link))
                 yield event
                 if self.events_per_s is not None:
                     time.sleep(1 / self.events_per_s)
