@@ -17,6 +17,7 @@ from ugsd_core.cli.plugins_parser import add_plugins
 from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
 from ugsd_core.cli.verifier_parser import add_sharing
+from ugsd_core.cli.vllm_parser import add_vllm
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -207,6 +208,7 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     _add_device(parser)
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that run the model (2)")
     add_sharing(parser)
+    add_vllm(parser)
     parser.add_argument("--allow-remote", action="store_true", help="accept edges from other machines")
     parser.add_argument("--announce", action="store_true", help="print address and name as one JSON line when ready")
     parser.add_argument("--exit-with-parent", action="store_true", help="end when the process that started this ends")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
 from ugsd_core.cli.parser import TOKEN_VARIABLE
+from ugsd_core.cli.vllm_parser import vllm_verifier
 from ugsd_core.errors import OptionError
+
+if TYPE_CHECKING:
+    from ugsd_core.verifier import Verifier
 
 __all__ = ["limits_of", "run"]
 
@@ -25,16 +30,9 @@ def run(args: argparse.Namespace) -> int:
         raise OptionError(f"the verifier needs at least 1 worker, not {args.workers}")
     limits = limits_of(args)
     with progress("loading the verifier", quiet=args.announce):
-        from ugsd_core.batched_verifier import load_verifier
-        from ugsd_core.models.loading import default_checkpoint
         from ugsd_core.wire.server import run_server
 
-        verifier = load_verifier(
-            args.checkpoint or default_checkpoint("verifier"),
-            device=args.device,
-            dtype=args.dtype,
-            batched=not args.unbatched,
-        )
+        verifier = vllm_verifier(args) if args.vllm else _loaded(args)
     return run_server(
         verifier,
         args.host,
@@ -45,6 +43,19 @@ def run(args: argparse.Namespace) -> int:
         limits=limits,
         allow_remote=args.allow_remote,
         access_token=os.environ.get(TOKEN_VARIABLE) or None,
+    )
+
+
+def _loaded(args: argparse.Namespace) -> Verifier:
+    """The checkpoint, in this process."""
+    from ugsd_core.batched_verifier import load_verifier
+    from ugsd_core.models.loading import default_checkpoint
+
+    return load_verifier(
+        args.checkpoint or default_checkpoint("verifier"),
+        device=args.device,
+        dtype=args.dtype,
+        batched=not args.unbatched,
     )
 
 

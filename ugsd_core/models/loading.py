@@ -8,6 +8,7 @@ trained with. Any other checkpoint of a known family gets the family's own: log-
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +21,15 @@ from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.places import assets_folder
 
-__all__ = ["DTYPES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
+__all__ = [
+    "DTYPES",
+    "SMALL_PARAMETERS",
+    "CheckpointDescription",
+    "default_checkpoint",
+    "limit_threads",
+    "load_speech_model",
+    "read_description",
+]
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -98,6 +107,61 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
         head=load_emotion_head(folder, model.get_input_embeddings().weight.shape[1]),
         wordings=wordings,
         folder=folder if folder.is_dir() else None,
+        head_weight=_head_weight(name, own),
+        say_once=_say_once(name, own),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointDescription:
+    """What a checkpoint says of itself before its weights are read; fields as of `SpeechModel`.
+
+    Attributes:
+        audio_config: Of its tower.
+        ends: Ids that its generation config ends with.
+    """
+
+    name: str
+    family: Family
+    tokenizer: Any
+    features: FeatureSpec
+    prompt: str
+    audio_config: Any
+    ends: tuple[int, ...]
+    head_weight: float
+    say_once: tuple[str, ...]
+
+
+def read_description(checkpoint: str | Path) -> CheckpointDescription:
+    """Read config, tokenizer and ``ugsd.json``, and no weights.
+
+    Raises:
+        CheckpointError: As `load_speech_model`.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    name = str(checkpoint)
+    _check_folder(checkpoint)
+    family, own = _identify(checkpoint)
+    config = AutoConfig.from_pretrained(name)
+    audio_config = getattr(config, "thinker_config", config).audio_config
+    try:
+        ends = GenerationConfig.from_pretrained(name).eos_token_id
+    except OSError:  # it has none
+        ends = None
+    features = own.get("features") or {"n_mels": audio_config.num_mel_bins, "level": "as_recorded"}
+    try:
+        spec = FeatureSpec(**features)
+    except (TypeError, OptionError) as error:
+        raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
+    return CheckpointDescription(
+        name=str(own.get("name", Path(name).name)),
+        family=family,
+        tokenizer=_load_tokenizer(name),
+        features=spec,
+        prompt=_prompts(name, own)[0],
+        audio_config=audio_config,
+        ends=tuple(ends if isinstance(ends, list) else [] if ends is None else [ends]),
         head_weight=_head_weight(name, own),
         say_once=_say_once(name, own),
     )
