@@ -44,3 +44,10 @@ def test_a_link_is_said_in_words_and_one_that_is_none_is_not() -> None:
     assert link_words("zh", "rtt=100") == "模拟网络：+100 ms"
     assert link_badge("en", "") == link_badge("en", "none") == ""
     assert "&lt;b&gt;" in link_badge("en", "<b>"), "of a later version, and from a file"
+
+
+def test_a_mistyped_link_ends_the_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    from ui.demo import main
+
+    assert main(["--port", "0", "--no-browser", "--link", "moon"]) == 2
+    assert "a link is one of none, lan, wifi, 4g, far, satellite" in capsys.readouterr().err
