@@ -330,9 +330,10 @@ def test_everything_is_reached_with_tab_and_shows_that_it_is(visit: Open, evalua
     view(page, "clips")
     page.page.locator(".rows-field input[type=search]").fill("clip_00001")
     page.wait("document.querySelectorAll('.rows tbody tr').length === 3")
+    page.wait("document.querySelector('#evaluate-rows.waiting, #evaluate-rows .waiting') === null")  # no rows under way
     page.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.page.locator("h1").click()
-    for _ in range(150):
+    for _ in range(220):
         page.page.keyboard.press("Tab")
         if page.page.evaluate("document.activeElement !== document.body") and page.page.evaluate(STEP):
             break
