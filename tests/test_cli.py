@@ -288,6 +288,8 @@ def test_a_lost_verifier_is_said(world: World, capsys: pytest.CaptureFixture[str
         (["c.wav", "--block-length", "long"], "the block length is a number"),
         (["c.wav", "--block-length", "4", "--k", "5"], "contradict"),
         (["c.wav", "--mode", "edge", "--verifier", "ws://x"], "--mode edge asks no verifier"),
+        (["c.wav", "--mode", "edge", "--link", "4g"], "leave out --link"),
+        (["c.wav", "--link", "rtt=5,jitter=9"], "jitter is 0 to the round trip itself"),
         (["c.wav", "--verifier", "ws://x", "--verifier-checkpoint", "y"], "has its checkpoint loaded"),
         (["c.wav", "--trace", "."], "can't be written"),
     ],

@@ -34,11 +34,15 @@ class Captioner:
 
     One caption at a time uses the link; the drafter's weights may be shared. Where a budget is set, captions of the
     same kind share a keeper, so that the budget holds over all of them and not in each.
+
+    Attributes:
+        emulated: What of the link is emulated, as `CaptionStarted` has it.
     """
 
-    def __init__(self, drafter: Drafter, link: VerifierLink | None = None) -> None:
+    def __init__(self, drafter: Drafter, link: VerifierLink | None = None, *, emulated: str = "") -> None:
         self.drafter = drafter
         self.link = link
+        self.emulated = emulated
         self._keepers: OrderedDict[tuple[object, ...], BudgetKeeper] = OrderedDict()
         self._paces: OrderedDict[tuple[object, ...], Pace] = OrderedDict()
 
@@ -119,6 +123,7 @@ class Captioner:
             {"edge": asdict(info) | {"backend": self.drafter.backend}},
             info.vocabulary_size,
             warnings,
+            "" if options.mode == "edge" else self.emulated,
         )
         began = perf_counter()
         code = encode_waveform(utterance.samples, self.drafter.features)
@@ -147,6 +152,12 @@ class Captioner:
         if len(self._paces) > KEEPERS:
             self._paces.popitem(last=False)
         return pace
+
+    def over(self, link: VerifierLink, emulated: str) -> Captioner:
+        """The same edge over another link; budgets are kept together."""
+        other = Captioner(self.drafter, link, emulated=emulated)
+        other._keepers = self._keepers
+        return other
 
     def budget_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
         """What keeps the budget of these options; None if there is none to keep, or a promise comes first.

@@ -124,6 +124,8 @@ class CaptionStarted:
         checkpoints: ``{"edge": {...}, "verifier": {...}}`` with name and fingerprints; absent sides are missing.
         vocabulary_size: Shared vocabulary, over which entropies and ranks are taken.
         warnings: Plain sentences about the recording or the settings.
+        link: The emulated link to the verifier, as `ugsd_core.wire.emulated.Conditions` writes it; empty where the
+            network is as it is. Times over an emulated link are not the network's.
     """
 
     kind: ClassVar[str] = "caption_started"
@@ -137,6 +139,7 @@ class CaptionStarted:
     checkpoints: dict[str, dict[str, Any]]
     vocabulary_size: int
     warnings: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class CaptionResult:
             times, so that two runs of one clip differ in it, and is no part of ``counts``.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
+        link: The emulated link that the times were taken over, as `CaptionStarted` has it; empty for none.
     """
 
     caption: str
@@ -84,6 +85,7 @@ class CaptionResult:
     verifier: dict[str, str | None] | None
     warnings: tuple[str, ...]
     utterance: dict[str, Any]
+    link: str = ""
 
     @property
     def committed(self) -> tuple[TokenRecord, ...]:
@@ -243,6 +245,7 @@ class ResultBuilder:
             verifier=self._verifier(),
             warnings=(*started.warnings, *([self._lost.reason] if self._lost else [])),
             utterance=self._utterance(started),
+            link=started.link,
         )
 
     def _counts(self, tokens: Iterable[TokenRecord], blocks: tuple[BlockRecord, ...]) -> dict[str, int]:

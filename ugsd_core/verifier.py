@@ -316,7 +316,7 @@ class TorchVerifierUtterance:
         judged: list[Judgement] = []
         replacement = None
         for position, (token_id, row) in enumerate(zip(request.draft, rows, strict=False), start):
-            seen = distribution(row, self._request.top_k)
+            seen = self._seen(row)
             judged.append(self._judgement(seen, token_id))
             replacement = self._rule.judge(token_id, seen, self._posterior(request, position, token_id, seen.best))
             if replacement is not None:
@@ -324,12 +324,16 @@ class TorchVerifierUtterance:
         bonus = None
         bonus_top: tuple[tuple[int, float], ...] = ()
         if self._request.bonus and replacement is None and request.draft[-1] not in self._model.end_ids:
-            seen = distribution(rows[-1], self._request.top_k)
+            seen = self._seen(rows[-1])
             bonus = self._rule.choice(seen, self._posterior(request, start + len(request.draft), seen.best))
             bonus_top = seen.top[: self._request.top_k]
         accepted = len(judged) - (replacement is not None)
         self._stream.truncate(start + accepted)
         return Verdict(request.sequence, request.revision, accepted, replacement, bonus, tuple(judged), bonus_top, 0.0)
+
+    def _seen(self, row: Logits) -> Distribution:
+        """A row of what `feed` of the stream gives, as the rules read it."""
+        return distribution(row, self._request.top_k)
 
     def _check(self, request: VerifyRequest) -> None:
         size = self._model.vocabulary_size

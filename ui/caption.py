@@ -18,6 +18,7 @@ from ui.components.meter import meter
 from ui.components.strip_wire import token_strip, wire_value
 from ui.controls import language_and_mode, rests, setting_controls, wire_controls
 from ui.language import Locale, label
+from ui.link import LinkSetting, link_controls
 from ui.runs import Runs
 from ui.settings import Settings
 from ui.shelf import Shelf
@@ -50,13 +51,20 @@ class CaptionTab:
 
 
 def build_caption_tab(
-    runs: Runs, shelf: Shelf, visits: Visits, clips: list[ExampleClip], recordings: Recordings, locale: gr.Radio
+    runs: Runs,
+    shelf: Shelf,
+    visits: Visits,
+    clips: list[ExampleClip],
+    recordings: Recordings,
+    locale: gr.Radio,
+    link: LinkSetting | None = None,
 ) -> CaptionTab:
     """Put the tab's cards into the open Blocks and wire them up.
 
     Args:
         shelf: Where whole runs are put.
         locale: The switch of the page's language.
+        link: What link is emulated until a visitor chooses another.
     """
     nothing = figures("en")
     with gr.Row(elem_id="caption-grid", equal_height=False):
@@ -67,10 +75,12 @@ def build_caption_tab(
                 run = gr.Button(label("control.run"), variant="primary", interactive=False, elem_id="run", min_width=0)
                 stop = gr.Button(label("control.stop"), variant="stop", interactive=False, elem_id="stop", min_width=0)
             controls, note = setting_controls()
+            links = link_controls(setting=link)
         with gr.Column(elem_id="result-card", elem_classes="card", min_width=0):
             _text("result.title", "<h2>${value}</h2>")
             strip = token_strip("caption", elem_id="strip")
             status = _html(status_html(Visit().line("en")), "status", html_template=_STATUS)
+            badge = _html("", "link-badge")
             caption = gr.Textbox(
                 label=label("result.caption"),
                 placeholder=label("result.caption.hint"),
@@ -92,10 +102,10 @@ def build_caption_tab(
                 numbers = _html(nothing["tables"], "tables")
                 ledger = _html(nothing["ledger"], "ledger")
 
-    settings = [language, mode, *controls]
+    settings = [language, mode, *controls, *links]
     drawn = [tiles, bars, numbers, ledger]
     _wire_speech(audio, notice, first_30, taken, run, status, locale, recordings, visits)
-    wire_controls(controls, settings, note, locale, runs)
+    wire_controls(controls, settings, note, badge, locale, runs)
     _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
@@ -206,7 +216,8 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
         try:
             from ugsd_core.audio import load_utterance
 
-            options = Settings(*values).options()
+            chosen = Settings(*values)
+            options, link = chosen.options(), chosen.conditions()
             utterance = load_utterance(path or "", first_30_s=cut)
         except UgsdError as error:
             visit.line = partial(error_line, error=error)
@@ -214,7 +225,7 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
             return
         visit.view = view = RunView(spoken)
         yield _values(Shown(strip=view.strip.state(), caption=""), begins=True)
-        for update in runs.caption(session, utterance, options):
+        for update in runs.caption(session, utterance, options, link):
             if update.error is not None and not isinstance(update.error, UgsdError):
                 _log.error("a caption failed", exc_info=update.error)
             visit.shows(view)

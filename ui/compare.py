@@ -23,6 +23,7 @@ from ui.components.token_strip import StripBuilder, empty_strip, frames
 from ui.components.word_diff import word_diff
 from ui.controls import rests
 from ui.language import Locale, label, listed, say
+from ui.link import link_badge
 from ui.runs import Runs, Update
 from ui.settings import Settings
 from ui.shelf import Shelf
@@ -108,8 +109,10 @@ def comparison(results: Mapping[Mode, CaptionResult], locale: Locale) -> str:
         f"<li><b>{escape(say(locale, key))}</b>: {escape(say(locale, defined))}</li>" for key, defined, _ in _ROWS
     )
     name = escape(say(locale, "compare.table"), quote=True)
+    links = dict.fromkeys(result.link for result in results.values() if result.link)
+    badges = "".join(link_badge(locale, link) for link in links)
     return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table class="comparison">'
+        f'{badges}<div class="scroll" role="region" tabindex="0" aria-label="{name}"><table class="comparison">'
         f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         f'<details class="more"><summary>{escape(say(locale, "compare.means"))}</summary><ul>{means}</ul></details>'
     )
@@ -202,7 +205,9 @@ class CompareTab:
             if not path:
                 yield self._says(visit, _missing)
                 return
-            options, utterance = Settings(*values).options(), load_utterance(path, first_30_s=cut)
+            chosen = Settings(*values)
+            options, utterance = chosen.options(), load_utterance(path, first_30_s=cut)
+            link = chosen.link_setting.conditions()
         except UgsdError as error:
             yield self._says(visit, partial(error_line, error=error))
             return
@@ -213,7 +218,7 @@ class CompareTab:
         for mode in ORDER:
             column = Column()
             yield self._says(visit, partial(_writing, mode))
-            for update in self.runs.caption(session, utterance, options.changed(mode=mode)):
+            for update in self.runs.caption(session, utterance, options.changed(mode=mode), link):
                 waits = {} if update.ahead is None else self._says(visit, partial(queue_line, ahead=update.ahead))
                 yield {self.strips[mode]: wire_value(column.feed(update)), **waits}
             if column.error is not None and not isinstance(column.error, UgsdError):

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from ui.language import LOCALE_NAMES, Locale, label
+from ui.link import link_note
 from ui.runs import Runs
 from ui.settings import (
     Settings,
@@ -83,12 +84,15 @@ def _slider(name: str, low: float, high: float, step: float, value: float, *, vi
     )
 
 
-def wire_controls(controls: list[Any], settings: list[Any], note: gr.HTML, locale: gr.Radio, runs: Runs) -> None:
+def wire_controls(
+    controls: list[Any], settings: list[Any], note: gr.HTML, badge: gr.HTML, locale: gr.Radio, runs: Runs
+) -> None:
     """Make a preset move the controls, the limit show its slider, and the note say what is to be said.
 
     Args:
         controls: What `setting_controls` gave.
         settings: All controls in the order of `Settings`.
+        badge: Says what link will be emulated.
     """
 
     def remark(spoken: Locale, *values: Any) -> str:
@@ -105,6 +109,15 @@ def wire_controls(controls: list[Any], settings: list[Any], note: gr.HTML, local
     gate = next(control for control in controls if control.elem_id == "gate")
     gr.on([limiter.change, gate.change], _shown_slider, [limiter, gate], sliders, **quiet)
     gr.on([control.change for control in [locale, *settings]], remark, [locale, *settings], note, **quiet)
+
+    def link(spoken: Locale, *values: Any) -> str:
+        chosen = Settings(*values)
+        return "" if chosen.mode == "edge" else link_note(spoken, chosen.link_setting)
+
+    mode = settings[1]
+    links = [control for control in settings if (control.elem_id or "").startswith("link")]
+    gr.on([control.change for control in [locale, mode, *links]], link, [locale, *settings], badge, **quiet)
+    gr.context.Context.root_block.load(link, [locale, *settings], badge, **quiet)  # type: ignore[union-attr]
 
 
 def rests(event: Any, start: gr.Button, stop: gr.Button) -> None:

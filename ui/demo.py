@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 
 from ugsd_core.cli.edge_access import add_edge_access, take_edge_access
 from ugsd_core.cli.edge_parser import add_edge_backend
+from ugsd_core.cli.link_parser import add_link
 
 if TYPE_CHECKING:
+    from ugsd_core.wire.emulated import Conditions
     from ui.annotation.routes import Annotating
     from ui.language import Locale
     from ui.runs import Engine
@@ -43,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_edge_access(parser)
     parser.add_argument("--edge", metavar="CKPT", help="edge checkpoint: a folder or a hub name (the embedded one)")
     parser.add_argument("--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads")
+    add_link(parser)
     parser.add_argument("--device", default="cpu", help="where the models run: cpu, cuda, cuda:1 … (cpu)")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
     add_edge_backend(parser)
@@ -82,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the page until it is interrupted; returns the exit code."""
     from ugsd_core.errors import UgsdError
+    from ugsd_core.wire.emulated import Conditions
 
     args = build_parser().parse_args(argv)
     take_edge_access(args)
@@ -89,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.mcp:
             check_mcp()
         port = find_port(args.host, args.port)
+        link = Conditions.parse(args.link)
 
         def load() -> Engine | None:
             if args.no_models:
@@ -122,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             mcp=args.mcp,
             annotations=_annotations(args),
             notice=args.notice,
+            link=link,
         )
     except UgsdError as error:
         print(f"ugsd: {error}", file=sys.stderr)
@@ -167,6 +173,7 @@ def serve(
     mcp: bool = False,
     annotations: Callable[[ExitStack], Annotating] | None = None,
     notice: Path | None = None,
+    link: Conditions | None = None,
 ) -> int:
     """Load an engine, launch the page, wait for Ctrl-C or SIGTERM, and leave nothing behind but runs that were kept.
 
@@ -176,6 +183,7 @@ def serve(
         mcp: Serve the page's functions to agents.
         annotations: Opens what the tab *Annotate* works on; None is a trial that goes with the page.
         notice: A Markdown file with what visitors are told first.
+        link: What link to the verifier is emulated until a visitor chooses another; None leaves it as it is.
     """
     # Before gradio is imported: no telemetry, and uploads in a folder of their own that goes when we go.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -204,6 +212,7 @@ def serve(
                 corpora=corpora,
                 annotating=annotating,
                 notice=told,
+                **({} if link is None else {"link": link}),
             )
             page.queue(api_open=False)
             _, address, public = page.launch(

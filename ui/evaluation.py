@@ -16,6 +16,7 @@ from ui.evaluation_parts import QUIET, Services, Values, html_part, said_part, s
 from ui.evaluation_runs import RunCards
 from ui.evaluation_start import POLL_S, StartCards, job_html, place_choices, system_choices, systems_means
 from ui.language import LOCALE_NAMES, Locale, label, words
+from ui.link import LinkSetting, link_controls
 from ui.run_files import FILES
 
 __all__ = ["EvaluateTab", "build_evaluate_tab"]
@@ -30,11 +31,12 @@ _DRAWN = """(locale) => new Promise((go) => setTimeout(() => {
 _SYSTEMS = ["edge", "cloud", "ugsd", "paper"]
 
 
-def build_evaluate_tab(services: Services, locale: gr.Radio) -> EvaluateTab:
+def build_evaluate_tab(services: Services, locale: gr.Radio, link: LinkSetting | None = None) -> EvaluateTab:
     """Put the tab's cards into the open Blocks and wire them up; `EvaluateTab.wire_page` is for whoever has the tabs.
 
     Args:
         locale: The switch of the page's language.
+        link: What link is emulated until a visitor chooses another.
     """
     with gr.Row(elem_id="evaluate-grid", equal_height=False):
         with gr.Column(elem_id="evaluate-side", elem_classes="stack", min_width=0):
@@ -58,7 +60,7 @@ def build_evaluate_tab(services: Services, locale: gr.Radio) -> EvaluateTab:
                 with gr.Column(elem_id="evaluate-compare", elem_classes="card", min_width=0):
                     compare = _compare_card()
         with gr.Column(elem_id="evaluate-start", elem_classes="card", min_width=0):
-            start = _start_card(services) | job
+            start = _start_card(services, link) | job
     tab = EvaluateTab(
         services,
         locale,
@@ -121,7 +123,7 @@ def _format_choices() -> list[tuple[Any, str]]:
     return [*known, *((name, name) for name in FORMATS.plugins())]
 
 
-def _start_card(services: Services) -> dict[str, Any]:
+def _start_card(services: Services, link: LinkSetting | None) -> dict[str, Any]:
     _heading("eval.start.title")
     place = gr.Dropdown(
         place_choices(services, "", "en"),
@@ -156,6 +158,7 @@ def _start_card(services: Services) -> dict[str, Any]:
             elem_id="evaluate-limit",
         )
         anew = gr.Checkbox(False, label=label("eval.anew"), info=label("eval.anew.means"), elem_id="evaluate-anew")
+    links = link_controls("evaluate-", link)
     with gr.Row(elem_classes="actions"):
         look = gr.Button(label("eval.check"), elem_id="evaluate-check", min_width=0)
         start = gr.Button(
@@ -165,7 +168,7 @@ def _start_card(services: Services) -> dict[str, Any]:
     found = html_part("evaluate-found")
     return {
         "place": place, "bring": bring, "format": form, "language": language, "limit": limit, "systems": systems,
-        "means": means, "anew": anew, "look": look, "start": start, "said": said, "found": found,
+        "means": means, "anew": anew, "links": links, "look": look, "start": start, "said": said, "found": found,
     }  # fmt: skip
 
 

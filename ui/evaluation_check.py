@@ -18,6 +18,7 @@ from ugsd_core.errors import UgsdError
 from ugsd_core.evaluation.plan import EvaluationPlan
 from ui.engine_words import problem, told
 from ui.language import Locale, say, sentences
+from ui.link import LinkSetting
 
 if TYPE_CHECKING:
     from ugsd_core.corpora import Corpus, Finding
@@ -42,6 +43,7 @@ class Wanted:
         format: A key of `ugsd_core.corpora.FORMATS`; empty recognises it.
         limit: At most so many clips; 0 takes all.
         anew: Do not go on with a run of the same settings.
+        link: The emulated link to the verifier.
     """
 
     place: str
@@ -50,6 +52,7 @@ class Wanted:
     limit: int
     systems: tuple[str, ...]
     anew: bool = False
+    link: LinkSetting = field(default_factory=LinkSetting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,10 @@ def check(services: Services, wanted: Wanted, session: str = "") -> Check:
         systems = _systems(wanted)
     except UgsdError as error:
         items.append(Item("bad", error=error))
+    items += _link(wanted)
     items.append(_metrics(wanted.language))
+    if any(item.state == "bad" and item.error for item in items):
+        return Check(wanted, tuple(items), None, place)
     if corpus is None or systems is None or not usable:
         return Check(wanted, tuple(items), None, place)
     limit = min(wanted.limit, usable) if wanted.limit > 0 else usable
@@ -197,6 +203,15 @@ def _systems(wanted: Wanted) -> Any:
     return parse_systems(",".join(wanted.systems), language=wanted.language, seed=_SEED)
 
 
+def _link(wanted: Wanted) -> list[Item]:
+    """What is emulated is said; what makes no sense stands against it."""
+    try:
+        conditions = wanted.link.conditions()
+    except UgsdError as error:
+        return [Item("bad", error=error)]
+    return [] if conditions.plain else [Item("note", "eval.check.link", {"told": conditions.told})]
+
+
 def _metrics(language: str) -> Item:
     from ugsd_core.metrics import metric_names, unavailable
 
@@ -237,8 +252,10 @@ def _before(folder: Path, total: int) -> list[Item]:
 
 
 def plan_folder(runs: Path, corpus: Corpus, wanted: Wanted) -> Path:
-    """The run's folder: the same for the same corpus, language and limit, so that it goes on with more systems too."""
+    """The run's folder, the same for the same corpus, language, limit and link: so it goes on with more systems too."""
     facts = f"{corpus.sha256}/{wanted.language}/{wanted.limit if wanted.limit > 0 else 'all'}/{_SEED}"
+    conditions = wanted.link.conditions()
+    facts += "" if conditions.plain else f"/{conditions}"
     name = re.sub(r"[^\w-]+", "-", corpus.name).strip("-")[:40] or "corpus"
     base = f"{name}-{wanted.language}-{hashlib.sha256(facts.encode()).hexdigest()[:6]}"
     names = [base, *(f"{base}-{number}" for number in range(2, 1000))]

@@ -17,6 +17,8 @@ from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import CaptionSource, EvaluationPlan, System
 from ugsd_core.evaluation.records import ClipLine
 from ugsd_core.messages import Event
+from ugsd_core.wire.emulated import Conditions
+from ui.runs import AS_IS
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -73,8 +75,8 @@ class JobState:
 class EngineSource:
     """The page's engine as it is, for engines that have no source of their own; a `CaptionSource`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, link: Conditions = AS_IS) -> None:
+        self._engine, self._link = engine, link
 
     def stream(self, utterance: Utterance, system: System) -> Iterator[Event]:
         """See `CaptionSource`.
@@ -86,21 +88,24 @@ class EngineSource:
             raise OptionError("this engine can't ask a verifier beforehand; leave out the system oracle")
         if system.options.mode != "edge":
             self._engine.prepare()
-        return self._engine.stream(utterance, system.options)
+        return self._engine.stream(utterance, system.options, self._link)
 
     def describe(self) -> dict[str, Any]:
-        """Nothing is known of it."""
-        return {"edge": None, "verifier": None, "device": None}
+        """Nothing is known of it but the link."""
+        link = None if self._link.plain else str(self._link)
+        return {"edge": None, "verifier": None, "device": None, "link": link}
 
     def resources(self) -> dict[str, float | None]:
         """Nothing is measured."""
         return dict.fromkeys(("edge_cpu_s", "verifier_cpu_s", "edge_rss_mb", "verifier_rss_mb", "gpu_mb"))
 
 
-def source_of(engine: Engine) -> CaptionSource:
-    """The source of an engine: its own ``evaluation_source()`` if it has one."""
-    own: Callable[[], CaptionSource] | None = getattr(engine, "evaluation_source", None)
-    return EngineSource(engine) if own is None else own()
+def source_of(engine: Engine, link: Conditions = AS_IS) -> CaptionSource:
+    """The source of an engine over a link: its own ``evaluation_source`` if it has one."""
+    own: Callable[..., CaptionSource] | None = getattr(engine, "evaluation_source", None)
+    if own is None:
+        return EngineSource(engine, link)
+    return own() if link.plain else own(link)
 
 
 class _Stopped(Exception):
@@ -165,13 +170,14 @@ class EvaluationJobs:
         return self._state
 
     def start(
-        self, plan: EvaluationPlan, *, place: str = "", notes: dict[str, Any] | None = None,
+        self, plan: EvaluationPlan, *, place: str = "", notes: dict[str, Any] | None = None, link: Conditions = AS_IS,
         ended: Callable[[], None] = lambda: None,
     ) -> JobState:  # fmt: skip
         """Begin an evaluation, or go on with one that was stopped.
 
         Args:
             notes: Kept in the manifest of a new run.
+            link: The emulated link to the verifier.
             ended: Called when it has ended, however.
 
         Raises:
@@ -186,7 +192,10 @@ class EvaluationJobs:
             self._cancelled = threading.Event()
             self._state = JobState(number, plan.folder.name, place, began_s=time.monotonic())
             self._thread = threading.Thread(
-                target=self._work, args=(plan, notes or {}, self._cancelled, ended), name="evaluation", daemon=True
+                target=self._work,
+                args=(plan, notes or {}, link, self._cancelled, ended),
+                name="evaluation",
+                daemon=True,
             )
             self._thread.start()
             return self._state
@@ -214,10 +223,15 @@ class EvaluationJobs:
         self._state = replace(self._state, **news)
 
     def _work(
-        self, plan: EvaluationPlan, notes: dict[str, Any], cancelled: threading.Event, ended: Callable[[], None]
+        self,
+        plan: EvaluationPlan,
+        notes: dict[str, Any],
+        link: Conditions,
+        cancelled: threading.Event,
+        ended: Callable[[], None],
     ) -> None:
         try:
-            self._caption(plan, notes, cancelled)
+            self._caption(plan, notes, link, cancelled)
             if not cancelled.is_set():
                 self._score(plan)
             self._tell(phase="stopped" if cancelled.is_set() else "done", eta_s=None, ahead=0)
@@ -231,11 +245,13 @@ class EvaluationJobs:
         finally:
             ended()
 
-    def _caption(self, plan: EvaluationPlan, notes: dict[str, Any], cancelled: threading.Event) -> None:
+    def _caption(
+        self, plan: EvaluationPlan, notes: dict[str, Any], link: Conditions, cancelled: threading.Event
+    ) -> None:
         from ugsd_core.evaluation.run import evaluate
 
         source = TurnSource(
-            source_of(self._runs.engine), self._runs, cancelled, lambda name, n: self._tell(system=name, ahead=n)
+            source_of(self._runs.engine, link), self._runs, cancelled, lambda name, n: self._tell(system=name, ahead=n)
         )
         failed = 0
         for step in evaluate(plan, source, cancelled=cancelled.is_set, notes=notes):

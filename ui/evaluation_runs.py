@@ -117,11 +117,12 @@ class RunCards:
     def look_at(self, session: str, name: str) -> None:
         """Another run is shown from now on."""
         visit = self.services.visits.of(session)
-        visit.opened, visit.query, visit.metric, visit.system = name, Query(), "", ""
-        visit.run_line, visit.playing = None, None
+        query = Query()
         if name:
             with contextlib.suppress(UgsdError):  # said when it is shown
-                visit.query = Query(sort=self.services.folders.open(name, session).first_sort)
+                query = Query(sort=self.services.folders.open(name, session).first_sort)
+        visit.asked, visit.metric, visit.system = visit.asked.anew(name, query), "", ""
+        visit.run_line, visit.playing = None, None
 
     def brought(self, path: str, session: str, locale: Locale) -> Iterator[Values | None]:
         """A zip of a run was uploaded; it is unpacked for this visit."""
@@ -173,10 +174,8 @@ class RunCards:
         """Another page of rows, or other rows."""
         session = request.session_hash or ""
         visit = self.services.visits.of(session)
-        values = event._data if isinstance(event._data, dict) else {}
-        visit.query = Query.of(values.get("query"))
-        asked = values.get("asked")
-        return self._rows(session, asked if isinstance(asked, int) else 0)
+        visit.asked = visit.asked.heard(event._data if isinstance(event._data, dict) else {})
+        return self._rows(session, answer=True)
 
     def acted(self, locale: Locale, goes: int, event: gr.EventData, request: gr.Request) -> Values:
         """A row is to be heard, inspected, or sent to annotation."""
@@ -266,7 +265,7 @@ class RunCards:
             run = None
         found = self._said(visit, locale)
         if run is None:
-            return found | {self.choice: gr.update(choices=listing, value=None)} | self._nothing(locale)
+            return found | {self.choice: gr.update(choices=listing, value=None)} | self._nothing(visit, locale)
         found |= {self.choice: gr.update(choices=listing, value=run.name), self.about: about_run(run, locale)}
         return found | self._figures(run, locale) | self._clips(session, run, locale) | self._files(session, run)
 
@@ -309,16 +308,16 @@ class RunCards:
         }
         return found | self._plots(run, visit, locale)
 
-    def _rows(self, session: str, asked: int = 0) -> str:
-        visit = self.services.visits.of(session)
+    def _rows(self, session: str, *, answer: bool = False) -> str:
+        asked = self.services.visits.of(session).asked  # once: what changes meanwhile is newer than these rows
         try:
-            run = self.services.folders.open(visit.opened, session)
+            run = self.services.folders.open(asked.run, session)
         except UgsdError:
-            return empty_table()
+            return empty_table(asked)
         place = str((run.manifest.get("notes") or {}).get("place", ""))
         first = next((line.path for line in run.lines if line.path), "")
         audio = self.services.places.recording(place, first, session) is not None
-        return table_value(run, visit.query, asked=asked, audio=audio, queued=self.services.queue.queued(run))
+        return table_value(run, asked, answer=answer, audio=audio, queued=self.services.queue.queued(run))
 
     def _plots(self, run: OpenRun, visit: EvaluationVisit, locale: Locale) -> Values:
         if not visit.plots_seen:
@@ -347,7 +346,7 @@ class RunCards:
         }
         return found | {self.pack: gr.update(interactive=bool(run.lines))}
 
-    def _nothing(self, locale: Locale) -> Values:
+    def _nothing(self, visit: EvaluationVisit, locale: Locale) -> Values:
         """Values where there is no run."""
         found: Values = {button: gr.update(value=None, visible=False) for button in self.downloads.values()}
         for heading, plot in self.plots.values():
@@ -359,7 +358,7 @@ class RunCards:
             self.figures: "",
             self.pairs: "",
             self.player: player_value(),
-            self.table: empty_table(),
+            self.table: empty_table(visit.asked),
             self.row_said: "",
             self.metric: gr.update(visible=False),
             self.system: gr.update(visible=False),

@@ -18,6 +18,7 @@ from ui.evaluation_parts import QUIET, Services, Values, in_thread
 from ui.evaluation_state import Said
 from ui.evaluation_view import system_name
 from ui.language import Locale, say
+from ui.link import LinkSetting
 from ui.view import error_line, status_html
 from ui.wording import Line
 
@@ -52,6 +53,7 @@ class StartCards:
     systems: gr.CheckboxGroup
     means: gr.HTML
     anew: gr.Checkbox
+    links: list[Any]
     look: gr.Button
     start: gr.Button
     said: gr.HTML
@@ -74,7 +76,7 @@ class StartCards:
     @property
     def settings(self) -> list[Any]:
         """The form, in the order of `Wanted`."""
-        return [self.place, self.format, self.language, self.limit, self.systems, self.anew]
+        return [self.place, self.format, self.language, self.limit, self.systems, self.anew, *self.links]
 
     # Wiring
 
@@ -196,7 +198,13 @@ class StartCards:
         places.hold(place)
         try:
             notes = {"place": place.key, "by": "page"}
-            return jobs.start(found.plan, place=place.key, notes=notes, ended=lambda: places.release(place))
+            return jobs.start(
+                found.plan,
+                place=place.key,
+                notes=notes,
+                link=found.wanted.link.conditions(),
+                ended=lambda: places.release(place),
+            )
         except BaseException:
             places.release(place)
             raise
@@ -270,7 +278,7 @@ def systems_means(locale: Locale) -> str:
     return f'<details class="more"><summary>{name}</summary><ul>{items}</ul></details>'
 
 
-def _wanted(place: Any, format: Any, language: Any, limit: Any, systems: Any, anew: Any) -> Wanted:
+def _wanted(place: Any, format: Any, language: Any, limit: Any, systems: Any, anew: Any, *link: Any) -> Wanted:
     return Wanted(
         str(place or ""),
         str(format or ""),
@@ -278,6 +286,7 @@ def _wanted(place: Any, format: Any, language: Any, limit: Any, systems: Any, an
         max(0, int(limit or 0)),
         tuple(systems or ()),
         bool(anew),
+        LinkSetting(*link),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ui.language import Locale
-from ui.run_rows import Query
+from ui.run_rows import Asked
 from ui.wording import Line
 
 __all__ = ["EvaluationVisit", "EvaluationVisits", "Said"]
@@ -22,8 +22,7 @@ class EvaluationVisit:
 
     Attributes:
         drawn: The tab was opened, so that its components may be written.
-        opened: Name of the run that is looked at; empty before one is.
-        query: What rows of it are shown.
+        asked: What run is looked at and what rows of it are shown, and which question of the browser asked for them.
         metric, system: What its plots show.
         run_line, start_line, compare_line: What the cards say; None says nothing.
         checked: Key of what was checked last and may be started; None if nothing may.
@@ -35,8 +34,7 @@ class EvaluationVisit:
     """
 
     drawn: bool = False
-    opened: str = ""
-    query: Query = field(default_factory=Query)
+    asked: Asked = field(default_factory=Asked)
     metric: str = ""
     system: str = ""
     run_line: Said | None = None
@@ -48,6 +46,11 @@ class EvaluationVisit:
     plotted: object = None
     job: tuple[int, str] = (0, "")
     playing: tuple[str, str] | None = None
+
+    @property
+    def opened(self) -> str:
+        """Name of the run that is looked at; empty before one is."""
+        return self.asked.run
 
 
 class EvaluationVisits:

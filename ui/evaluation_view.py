@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
+from ugsd_core.evaluation.manifest import link_of
 from ui.components.figures import percent, size
 from ui.language import Locale, listed, say
+from ui.link import link_badge
 from ui.open_run import OpenRun
 
 __all__ = [
@@ -383,7 +385,7 @@ def about_run(run: OpenRun, locale: Locale) -> str:
         f'<h2>{escape(say(locale, "eval.run"))} · <code translate="no">{escape(run.name)}</code></h2>'
         f'<p class="soft"><span translate="no">{escape(run.corpus)}</span>: {escape(facts)}</p>'
     )
-    return head + _failed(run, locale)
+    return head + link_badge(locale, link_of(run.manifest) or "") + _failed(run, locale)
 
 
 def _failed(run: OpenRun, locale: Locale) -> str:

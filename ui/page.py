@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from ugsd_core.trace_store import TraceStore, default_trace_folder
+from ugsd_core.wire.emulated import Conditions
 from ui.annotate import build_annotate_tab
 from ui.annotation.inbox_rows import InboxRows
 from ui.annotation.routes import Annotating, annotation_routes
@@ -27,10 +28,11 @@ from ui.evaluation_state import EvaluationVisits
 from ui.exports import Exports
 from ui.inspect import build_inspect_tab
 from ui.language import LOCALE_NAMES, LOCALES, Locale, i18n, label, words
+from ui.link import LinkSetting
 from ui.notice import NOTICE_KEY, build_notice
 from ui.run_files import RunFiles
 from ui.run_folders import RunFolders, default_runs_folder
-from ui.runs import Engine, Runs
+from ui.runs import AS_IS, Engine, Runs
 from ui.shelf import Shelf
 from ui.speech import Recordings
 from ui.theme import page_css, theme
@@ -54,6 +56,7 @@ def build_page(
     corpora: Sequence[Path] = (),
     annotating: Annotating | None = None,
     notice: Mapping[Locale, str] | None = None,
+    link: Conditions = AS_IS,
 ) -> gr.Blocks:
     """The page for an engine.
 
@@ -66,6 +69,7 @@ def build_page(
         corpora: Folders of this machine below which visitors may choose corpora.
         annotating: What the tab *Annotate* works on; None leaves the tab out.
         notice: What visitors are told first, as `ui.notice.read_notice` gives it.
+        link: What link to the verifier is emulated until a visitor chooses another.
     """
     clips = example_clips() if clips is None else clips
     shelf, visits = Shelf(TraceStore(traces or default_trace_folder()), ASSETS / "traces"), Visits()
@@ -96,7 +100,7 @@ def build_page(
             with _tab("compare") as comparing:
                 pass
             with _tab("evaluate") as evaluating:
-                evaluate = build_evaluate_tab(evaluation, locale)
+                evaluate = build_evaluate_tab(evaluation, locale, LinkSetting.of(link))
             if annotating is not None:
                 with _tab("annotate"):
                     build_annotate_tab(annotating)
@@ -106,7 +110,7 @@ def build_page(
                 recordings = Recordings(upload_folder)
                 leaving += [runs.stop, recordings.leave]
                 with captioning:
-                    caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale)
+                    caption = build_caption_tab(runs, shelf, visits, clips, recordings, locale, LinkSetting.of(link))
                 if annotating is not None and not annotating.trial:
                     with caption.below:
                         build_wrong_caption(annotating.desk, shelf, visits, caption.caption, locale)

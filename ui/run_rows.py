@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ui.open_run import OpenRun
 
-__all__ = ["PAGE_ROWS", "SORTS", "Query", "page_of", "selected"]
+__all__ = ["PAGE_ROWS", "SORTS", "Asked", "Query", "page_of", "selected"]
 
 #: Rows that a page of the table holds.
 PAGE_ROWS = 50
@@ -58,6 +58,35 @@ class Query:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The rows that a visitor is shown, numbered so that rows of an earlier question can be told from them.
+
+    One object on purpose: whoever reads it has a run, a query, and the numbers that belong to them.
+
+    Attributes:
+        run: Name of the run that is looked at; empty before one is.
+        look: Counts the runs that were opened; each begins with a query of its own.
+        number: Of the browser's question that the query came with; 0 before the first.
+    """
+
+    run: str = ""
+    look: int = 0
+    number: int = 0
+    query: Query = Query()
+
+    def anew(self, run: str, query: Query) -> Asked:
+        """Another run, or the same one again, is shown from now on."""
+        return Asked(run, self.look + 1, 0, query)
+
+    def heard(self, values: dict[str, Any]) -> Asked:
+        """After a question of the browser; one about another run, or older than what is known, changes nothing."""
+        look, number = values.get("look"), values.get("asked")
+        if look != self.look or not isinstance(number, int) or number <= self.number:
+            return self
+        return Asked(self.run, self.look, number, Query.of(values.get("query")))
 
 
 def selected(run: OpenRun, query: Query) -> list[int]:

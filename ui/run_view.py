@@ -12,6 +12,7 @@ from ui.components import plots
 from ui.components.figures import Timeline, ledger_table
 from ui.components.token_strip import frames, strip_state
 from ui.language import Locale, say
+from ui.link import link_badge
 from ui.shelf import Run, Shelf
 from ui.view import tables
 
@@ -46,6 +47,7 @@ def about_run(run: Run, locale: Locale) -> str:
     return (
         f"<h2>{escape(say(locale, f'runs.{run.origin}'))} · <code>{run.name}</code></h2>"
         f'<p class="soft">{escape(facts)} <span lang="en" translate="no">{escape(sides + gate)}</span></p>'
+        f"{link_badge(locale, start.link)}"
     )
 
 

@@ -14,15 +14,18 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from ugsd_core.messages import Event
+from ugsd_core.wire.emulated import Conditions
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
     from ugsd_core.options import DecodingOptions
 
-__all__ = ["UPDATES_PER_S", "Engine", "Runs", "Update"]
+__all__ = ["AS_IS", "UPDATES_PER_S", "Engine", "Runs", "Update"]
 
 #: The page is told this often at most; whatever happens in between arrives together, the last state always.
 UPDATES_PER_S = 20
+#: The network as it is.
+AS_IS = Conditions()
 
 
 class Engine(Protocol):
@@ -35,8 +38,8 @@ class Engine(Protocol):
     def prepare(self) -> None:
         """Called before each caption that needs a verifier: see that one can be reached, if that is ours to do."""
 
-    def stream(self, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
-        """Caption an utterance; closing the iterator cancels."""
+    def stream(self, utterance: Utterance, options: DecodingOptions, link: Conditions = AS_IS) -> Iterator[Event]:
+        """Caption an utterance, over an emulated link if one is asked for; closing the iterator cancels."""
 
     def interrupt(self) -> None:
         """Called from another thread when a caption is stopped: end a wait for the verifier at once."""
@@ -85,8 +88,10 @@ class Runs:
         if works:
             self.engine.interrupt()
 
-    def caption(self, session: str, utterance: Utterance, options: DecodingOptions) -> Iterator[Update]:
-        """Caption for a session; its earlier caption, if any, is cancelled.
+    def caption(
+        self, session: str, utterance: Utterance, options: DecodingOptions, link: Conditions = AS_IS
+    ) -> Iterator[Update]:
+        """Caption for a session, over a link of its own; its earlier caption, if any, is cancelled.
 
         Closing the iterator cancels too. Errors of the engine come as the last update.
         """
@@ -100,7 +105,8 @@ class Runs:
             for ahead in self._wait(run):
                 yield Update(ahead=ahead)
             if not run.cancelled.is_set():
-                work = threading.Thread(target=self._work, args=(run, utterance, options), name="caption", daemon=True)
+                args = (run, utterance, options, link)
+                work = threading.Thread(target=self._work, args=args, name="caption", daemon=True)
                 work.start()
                 started = True
                 yield from self._updates(run)
@@ -154,11 +160,11 @@ class Runs:
                 self._turns.remove(run)
             self._turn.notify_all()
 
-    def _work(self, run: _Run, utterance: Utterance, options: DecodingOptions) -> None:
+    def _work(self, run: _Run, utterance: Utterance, options: DecodingOptions, link: Conditions) -> None:
         try:
             if options.mode != "edge":
                 self.engine.prepare()
-            stream = self.engine.stream(utterance, options)
+            stream = self.engine.stream(utterance, options, link)
             try:
                 for event in stream:
                     if run.cancelled.is_set():

@@ -10,8 +10,10 @@ from ugsd_core.acceptance import ACCEPTANCE_RULES, rank_warning
 from ugsd_core.errors import UgsdError
 from ugsd_core.gate import GATES, follows_budget, gate, has_threshold, own_tau
 from ugsd_core.options import PRESETS, DecodingOptions
+from ugsd_core.wire.emulated import Conditions
 from ui.engine_words import Told, problem, told
 from ui.language import Locale, label, listed, say
+from ui.link import LinkSetting
 
 __all__ = [
     "FUSIONS",
@@ -95,6 +97,7 @@ class Settings:
         limit: What sets the gate's threshold: ``"budget"``, ``"promise"``, ``"own"`` or ``"tau"``.
         budget, promise: In percent.
         fusion: One of `FUSIONS`.
+        link: As `ui.link.LinkSetting` has it, and what follows.
     """
 
     language: str
@@ -113,6 +116,25 @@ class Settings:
     block_length: str
     k: float
     bonus: bool
+    link: str = "none"
+    link_rtt_ms: float | None = None
+    link_jitter_ms: float | None = None
+    link_up_mbps: float | None = None
+    link_down_mbps: float | None = None
+
+    @property
+    def link_setting(self) -> LinkSetting:
+        """The emulated link, which is no setting of the decoding loop."""
+        parts = (self.link_rtt_ms, self.link_jitter_ms, self.link_up_mbps, self.link_down_mbps)
+        return LinkSetting(self.link, *parts)
+
+    def conditions(self) -> Conditions:
+        """The emulated link; none where the edge is alone.
+
+        Raises:
+            OptionError: If a value has no meaning.
+        """
+        return Conditions() if self.mode == "edge" else self.link_setting.conditions()
 
     def options(self) -> DecodingOptions:
         """The settings of the decoding loop.

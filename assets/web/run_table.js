@@ -6,7 +6,7 @@ const region = element.querySelector(".rows-scroll");
 const [head, body] = [element.querySelector("thead"), element.querySelector("tbody")];
 const pager = element.querySelector(".rows-pages");
 const SORTS = ["transmission_rate", "total_s", "run"];
-let value = { run: "" }, query = {}, asked = 0, playing = "", timer = 0;
+let value = { run: "" }, query = {}, look = 0, asked = 0, playing = "", timer = 0;
 
 // A name of the tables; what they do not know keeps its own.
 const named = (prefix, name) => {
@@ -242,7 +242,7 @@ function ask(changes, jump = false) {
   asked += 1;
   element.dataset.waits = jump ? "jump" : "stay";
   element.classList.add("waiting");
-  trigger("ask", { asked, query });
+  trigger("ask", { look, asked, query });
 }
 
 function draw() {
@@ -267,10 +267,15 @@ function take() {
   } catch {
     return;
   }
-  if (next.asked && next.asked < asked) return; // an answer to what was asked before the last question
-  const jump = element.dataset.waits === "jump" && next.asked === asked;
-  value = next;
+  if (next.look < look) return; // of a run that is shown no more
+  if (next.look === look && next.asked < asked) { // rows of what was asked before the last question
+    if (!next.answer) ask({}, element.dataset.waits === "jump"); // with them came an update that the answer under way may know nothing of
+    return;
+  }
+  const jump = element.dataset.waits === "jump" && next.look === look && next.answer;
+  [value, look, asked] = [next, next.look, next.asked];
   query = { ...next.query, page: next.page };
+  if (next.answer) element.dataset.waits = "stay";
   element.classList.remove("waiting");
   draw();
   if (jump) element.scrollIntoView({ block: "start" });

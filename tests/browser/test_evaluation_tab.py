@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,7 +18,14 @@ from tests.browser.test_caption_tab import PHONE, outside
 from tests.browser.test_inspect_tab import wide
 from tests.ui.bad_corpora import BAD, make_bad_corpora
 from tests.ui.evaluated import make_run
+from ui.assets import web_asset
+from ui.components.run_table import empty_table, table_value
 from ui.language import Locale, say
+from ui.run_folders import RunFolders
+from ui.run_rows import Asked, Query
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NAMES: dict[str, Locale] = {"en-GB": "en", "zh-CN": "zh"}
 
@@ -125,11 +133,18 @@ def test_an_evaluation_is_found_again_after_a_reload_stopped_and_resumed(visit: 
     choose(page, "evaluate-place", "fine")
     page.page.locator("#evaluate-systems").get_by_label("ask always").check()
     look(page)
-    page.page.locator("#evaluate-begin").click()
-    page.wait("document.querySelector('#evaluate-progress').textContent.match(/[1-9]\\d* of \\d+ captions/)")
-    page.page.reload()
-    page.page.wait_for_selector("#evaluate-progress [role=progressbar]")
-    page.page.locator("#evaluate-stop").click()
+    hold = evaluations.folder / "hold"
+    # So that it cannot be over before it is stopped, however long the reload takes; each system warms up first.
+    hold.write_text("8")
+    try:
+        page.page.locator("#evaluate-begin").click()
+        page.wait("document.querySelector('#evaluate-progress').textContent.match(/[1-9]\\d* of \\d+ captions/)")
+        page.page.reload()
+        page.page.wait_for_selector("#evaluate-progress [role=progressbar]")
+        with page.page.expect_response("**/run/predict*"):  # the stop has arrived
+            page.page.locator("#evaluate-stop").click()
+    finally:
+        hold.unlink()
     page.wait("document.querySelector('#evaluate-progress').textContent.includes('Stopped at')")
     choose(page, "evaluate-place", "fine")
     page.page.locator("#evaluate-systems").get_by_label("ask always").check()
@@ -178,6 +193,63 @@ def test_ten_thousand_clips_are_gone_through_fifty_rows_at_a_time(visit: Open, e
     assert set(rows(page)) == {"clip_04242"}
     print("seconds a page:", [round(one, 2) for one in waited])
     assert page.complaints == []
+
+
+#: The table alone: `send` gives it a value, `window.questions` is what it asked.
+TABLE_ALONE = """(script) => {
+  document.body.innerHTML = '<div id="rows"><form class="rows-tools"></form><p class="rows-said"></p>'
+    + '<div class="rows-scroll"><table><thead></thead><tbody></tbody></table></div>'
+    + '<nav class="rows-pages"></nav></div>';
+  const element = document.querySelector("#rows");
+  const props = { value: JSON.stringify({ run: "", look: 0, asked: 0, answer: false }), words: '{"en":{}}' };
+  let changed;
+  window.questions = [];
+  const trigger = (name, data) => window.questions.push(data);
+  const watch = (_, call) => { changed = call; };
+  new Function("element", "props", "trigger", "watch", script)(element, props, trigger, watch);
+  window.send = (value) => { props.value = value; changed(); };
+}"""
+
+
+def test_rows_of_an_older_question_never_show_however_late_they_come(browser: Browser, tmp_path: Path) -> None:
+    folders = RunFolders(tmp_path)
+    make_run(tmp_path / "one", 6, traces=False, scored=False, failed=(4,))
+    make_run(tmp_path / "two", 3, traces=False, scored=False)
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.evaluate(TABLE_ALONE, web_asset("words.js") + web_asset("run_table.js"))
+
+        def send(asked: Asked, *, answer: bool = False) -> None:
+            value = table_value(folders.open(asked.run), asked, answer=answer) if asked.run else empty_table(asked)
+            page.evaluate("(value) => window.send(value)", value)
+
+        def clips() -> int:
+            return len(set(page.locator("tbody .row-id").all_inner_texts()))
+
+        def questions() -> list[dict[str, Any]]:
+            return page.evaluate("window.questions")
+
+        opened = Asked().anew("one", Query())
+        send(opened)
+        assert clips() == 6
+        page.locator("select[name=state]").select_option("failed")
+        filtered = opened.heard(questions()[0])
+        send(filtered, answer=True)
+        assert clips() == 1
+        send(opened)  # an update of the whole view that began before the question
+        assert clips() == 1 and len(questions()) == 2, "it is asked again, for what else was new in it"
+        again = filtered.heard(questions()[1])
+        assert again.query.state == "failed"
+        send(filtered, answer=True)
+        assert clips() == 1 and len(questions()) == 2, "an answer that was overtaken is only dropped"
+        send(again, answer=True)
+        assert clips() == 1 and page.locator("#rows.waiting").count() == 0
+        another = again.anew("two", Query())
+        send(another)
+        assert clips() == 3
+        for late in (opened, again, Asked()):
+            send(late, answer=late is again)
+            assert clips() == 3 and len(questions()) == 2, "the run before is not shown again"
 
 
 # ── Corpora that are not in order ─────────────────────────────────────────────────────────────────────────────────
@@ -258,9 +330,10 @@ def test_everything_is_reached_with_tab_and_shows_that_it_is(visit: Open, evalua
     view(page, "clips")
     page.page.locator(".rows-field input[type=search]").fill("clip_00001")
     page.wait("document.querySelectorAll('.rows tbody tr').length === 3")
+    page.wait("document.querySelector('#evaluate-rows.waiting, #evaluate-rows .waiting') === null")  # no rows under way
     page.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     page.page.locator("h1").click()
-    for _ in range(150):
+    for _ in range(220):
         page.page.keyboard.press("Tab")
         if page.page.evaluate("document.activeElement !== document.body") and page.page.evaluate(STEP):
             break

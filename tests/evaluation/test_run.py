@@ -201,6 +201,8 @@ def test_another_run_in_the_folder_is_named_by_what_differs(tmp_path: Path) -> N
     refused("system mine .tau 0.8 → 0.7", plan_for(tmp_path / "run", of, "edge", ("mine: preset=paper tau=0.7",)))
     with pytest.raises(OptionError, match=r"edge checkpoint \(there 'fake-edge', now 'other'\)"):
         run_all(plan, FakeSource(checkpoint="other"))
+    with pytest.raises(OptionError, match=r"link \(there none, now rtt=100\)"):
+        run_all(plan, FakeSource(link="rtt=100"))
     assert captions(plan.folder) == before
 
 

@@ -19,7 +19,7 @@ from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import System
 from ugsd_core.evaluation.records import CLIPS_FILE, read_lines
 from ugsd_core.evaluation.scored import load_run
-from ugsd_core.evaluation.sweep import Grid, LinkedSource, grid_systems, link_folder, parse_links, parse_values
+from ugsd_core.evaluation.sweep import Grid, grid_systems, link_folder, parse_links, parse_values
 from ugsd_core.evaluation.sweep_report import Sweep, build_sweep, sweep_texts
 from ugsd_core.messages import Event
 from ugsd_core.wire.emulated import Conditions
@@ -213,7 +213,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two recordings with labels."""
     import soundfile
 
-    monkeypatch.setattr("ugsd_core.evaluation.sweep.LinkedSource", Source)
+    monkeypatch.setattr("ugsd_core.evaluation.source.PairSource", Source)
     Source.asked = []
     folder = tmp_path / "corpus"
     folder.mkdir()
@@ -294,18 +294,17 @@ def test_mistyped_words_are_found_before_anything_is_captioned(
 
 def test_a_link_is_a_relay_only_where_something_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     from ugsd_core.evaluation.source import PairSource
-    from ugsd_core.wire.client import WebSocketLink
 
-    monkeypatch.setattr(PairSource, "__init__", lambda self, *_, **__: setattr(self, "_child", None))
-    monkeypatch.setattr(PairSource, "_connection", lambda self: WebSocketLink("ws://127.0.0.1:9"))
-    source = LinkedSource()
+    monkeypatch.setattr(PairSource, "__init__", lambda self: self.__dict__.update(_child=None, _access_token=None))
+    monkeypatch.setattr(PairSource, "_target", lambda self: "ws://127.0.0.1:9")
+    source = PairSource()
     with source:
         plain = source._connection()
         source.conditions = Conditions(rtt_ms=20.0)
         first, second = source._connection(), source._connection()
         source.conditions = Conditions(rtt_ms=40.0)
         other = source._connection()
-        addresses = [link.address for link in (plain, first, second, other)]  # type: ignore[attr-defined]
+        addresses = [link.address for link in (plain, first, second, other)]
         for link in (plain, first, second, other):
             link.close()
     assert addresses[0] == "ws://127.0.0.1:9"

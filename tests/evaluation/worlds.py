@@ -76,6 +76,7 @@ class FakeSource:
     asked: list[tuple[str, str]] = field(default_factory=list)
     on_event: Callable[[], None] = lambda: None
     checkpoint: str = "fake-edge"
+    link: str | None = None
 
     def __post_init__(self) -> None:
         self.drafter = ScriptedDrafter(LOW, unsure=self.unsure)
@@ -95,7 +96,7 @@ class FakeSource:
 
     def describe(self) -> dict[str, Any]:
         edge = asdict(self.drafter.info) | {"name": self.checkpoint}
-        return {"edge": edge, "verifier": asdict(self.verifier.info), "device": "none"}
+        return {"edge": edge, "verifier": asdict(self.verifier.info), "device": "none", "link": self.link}
 
     def resources(self) -> dict[str, float | None]:
         return dict.fromkeys(("edge_cpu_s", "verifier_cpu_s", "edge_rss_mb", "verifier_rss_mb", "gpu_mb"), 1.0)

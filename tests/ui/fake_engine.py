@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -13,6 +14,8 @@ from typing import Any
 from tests.streams import END, StreamBuilder
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.messages import BlockEscalated, CaptionStarted, Event, TokenDrafted
+from ugsd_core.wire.emulated import Conditions
+from ui.runs import AS_IS
 
 __all__ = ["FakeEngine", "english", "long", "main", "mandarin"]
 
@@ -72,6 +75,8 @@ class FakeEngine:
         events_per_s: An even pace instead of pauses.
         fails: Raise an error of the wire after this many events.
         gate: When set, the stream waits here before every event, so that a test decides when it goes on.
+        hold: While there is such a file, only as many captions are begun as it says; the next one waits until it is
+            gone. So a test in another process decides when it goes on.
     """
 
     script: Callable[[str], list[Event]] = english
@@ -79,12 +84,14 @@ class FakeEngine:
     events_per_s: float | None = None
     fails: int | None = None
     gate: threading.Semaphore | None = None
+    hold: Path | None = None
     vocabulary_size: int = 620
     prepared: int = 0
     closed: int = 0
     interrupted: int = 0
     seen: list[Any] = field(default_factory=list)
     _playing: threading.Lock = field(default_factory=threading.Lock)
+    _passed: int = 0
 
     def prepare(self) -> None:
         self.prepared += 1
@@ -92,7 +99,8 @@ class FakeEngine:
     def interrupt(self) -> None:
         self.interrupted += 1
 
-    def stream(self, utterance: Any, options: Any) -> Iterator[Event]:
+    def stream(self, utterance: Any, options: Any, link: Conditions = AS_IS) -> Iterator[Event]:
+        self._wait_for_hold()
         assert self._playing.acquire(blocking=False), "two captions at once"
         self.seen.append((utterance, options))
         script = mandarin if options.language == "zh" and self.script is english else self.script
@@ -104,6 +112,7 @@ class FakeEngine:
                     raise VerifierUnavailable("the verifier cannot be reached at ws://127.0.0.1:1; is it running?")
                 if isinstance(event, CaptionStarted):
                     event = replace(event, utterance_id=utterance.id, options=options.to_dict())
+                    event = replace(event, link="" if link.plain or options.mode == "edge" else str(link))
                 yield event
                 if self.events_per_s is not None:
                     time.sleep(1 / self.events_per_s)
@@ -117,11 +126,28 @@ class FakeEngine:
             self.closed += 1
             self._playing.release()
 
+    def _wait_for_hold(self) -> None:
+        while self.hold is not None and (said := _said_in(self.hold)):
+            if self._passed < int(said):
+                self._passed += 1
+                return
+            time.sleep(0.01)
+        self._passed = 0
+
+
+def _said_in(path: Path) -> str:
+    """What a file says; nothing if there is none."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
 
 def main(argv: list[str]) -> int:
     """Serve the page with a fake engine: ``PORT [SCRIPT] [PAUSE_S] [CORPORA …]``; for the browser tests, for looking.
 
-    ``CORPORA`` are folders below which corpora may be chosen.
+    ``CORPORA`` are folders below which corpora may be chosen. A file ``hold`` where the page keeps its data holds the
+    engine.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from ui.demo import find_port, serve
@@ -132,7 +158,9 @@ def main(argv: list[str]) -> int:
     pace = 120.0 if script is long else None
     corpora = [Path(folder) for folder in argv[3:]]
     port = find_port("127.0.0.1", int(argv[0]))
-    return serve(lambda: FakeEngine(script, pause_s, pace), "127.0.0.1", port, corpora=corpora)
+    kept = os.environ.get("XDG_DATA_HOME")
+    hold = Path(kept) / "hold" if kept else None
+    return serve(lambda: FakeEngine(script, pause_s, pace, hold=hold), "127.0.0.1", port, corpora=corpora)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from tests.wire.fakes import serving
 from ugsd_core.captioner import Captioner
 from ugsd_core.messages import BlockJudged
 from ugsd_core.options import DecodingOptions
+from ugsd_core.result import CaptionResult, caption_result
+from ugsd_core.wire.emulated import Conditions
 from ui.engine import LiveEngine
 from ui.runs import Runs
 
@@ -90,6 +92,26 @@ def test_stop_ends_a_wait_for_the_verifier_and_the_server_forgets_the_utterance(
     until(verifier.forgotten)
     again = list(runs.caption("a", utterance(0), ALWAYS))
     assert again[-1].events[-1].kind == "caption_finished", "the next caption connects anew"
+
+
+def test_a_caption_over_an_emulated_link_says_so_and_leaves_the_others_alone(
+    engine: LiveEngine, verifier: WatchedVerifier
+) -> None:
+    verifier.gate.set()
+    far, near = Conditions(rtt_ms=40.0), Conditions(rtt_ms=2.0)
+
+    def result(link: Conditions) -> CaptionResult:
+        return caption_result(engine.stream(utterance(0), ALWAYS, link))
+
+    results = [result(link) for link in (far, Conditions(), near, far)]
+    assert [found.link for found in results] == ["rtt=40", "", "rtt=2", "rtt=40"]
+    assert len({found.caption for found in results}) == 1
+    assert len({(found.verifier or {})["address"] for found in results}) == 1, "the verifier's, not the relays'"
+    waits = [min(block.network_ms or 0.0 for block in found.blocks) for found in results]
+    assert min(waits[0], waits[3]) >= 39.0
+    assert len(engine._emulated) == 2
+    source = engine.evaluation_source(far)
+    assert source.describe()["link"] == "rtt=40"
 
 
 def test_an_event_stream_that_is_closed_closes_its_utterance_and_keeps_the_connection(

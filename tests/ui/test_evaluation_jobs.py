@@ -16,7 +16,11 @@ from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import EvaluationPlan
 from ugsd_core.evaluation.systems import parse_systems
 from ugsd_core.options import preset
+from ugsd_core.traces import read_trace
+from ugsd_core.wire.emulated import Conditions
 from ui.evaluation_jobs import EvaluationJobs, source_of
+from ui.evaluation_view import about_run
+from ui.run_folders import RunFolders
 from ui.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +54,18 @@ def test_an_evaluation_runs_to_its_end_and_is_scored(corpora: Path, tmp_path: Pa
     assert len(lines(tmp_path / "run")) == 12 and (tmp_path / "run" / "metrics.json").is_file() and ended == [1]
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["notes"] == {"place": "here"}
+
+
+def test_an_emulated_link_is_in_the_manifest_and_in_every_trace(corpora: Path, tmp_path: Path) -> None:
+    jobs, link = EvaluationJobs(Runs(FakeEngine())), Conditions.parse("satellite")
+    jobs.start(plan(corpora, tmp_path / "run", "edge,ugsd"), link=link)
+    assert jobs.wait(60).phase == "done"
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["link"] == str(link)
+    run = RunFolders(tmp_path).open("run")
+    assert "+600 ms ± 40" in about_run(run, "en") and "模拟网络" in about_run(run, "zh")
+    found = {line.system: next(iter(read_trace(run.trace(line)))) for line in run.lines}
+    assert {name: start.link for name, start in found.items()} == {"edge": "", "ugsd": str(link)}
 
 
 def test_one_runs_at_a_time(corpora: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.ui.evaluated import clip_line, make_run
 from ugsd_core.errors import OptionError
 from ui.components.run_table import table_value
 from ui.run_folders import RunFolders
-from ui.run_rows import PAGE_ROWS, Query, page_of, selected
+from ui.run_rows import PAGE_ROWS, Asked, Query, page_of, selected
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +90,23 @@ def test_a_metric_that_is_none_sorts_nothing_and_breaks_nothing(folders: RunFold
 
 def test_the_table_is_one_page_as_json(folders: RunFolders) -> None:
     run = folders.open("one")
-    value = json.loads(table_value(run, Query(sort="emotion_f1"), asked=4, audio=True, queued={run.lines[0].key}))
+    value = json.loads(
+        table_value(run, Asked("one", 1, 4, Query(sort="emotion_f1")), audio=True, queued={run.lines[0].key})
+    )
     assert value["asked"] == 4 and value["total"] == 72 and len(value["rows"]) == PAGE_ROWS
     row = next(row for row in value["rows"] if row["error"] is None)
     assert row["audio"] and row["trace"] and row["references"] and row["caption"]
     assert [row["queued"] for row in value["rows"] if (row["id"], row["system"]) == run.lines[0].key] in ([True], [])
+
+
+def test_a_question_that_comes_late_or_is_about_another_run_changes_nothing() -> None:
+    known = Asked().anew("one", Query(sort="rougeL"))
+    searched = known.heard({"look": 1, "asked": 2, "query": {"text": "sad"}})
+    assert (searched.number, searched.query.text) == (2, "sad")
+    assert searched.heard({"look": 1, "asked": 1, "query": {"text": "sa"}}) is searched, "the browser asked it before"
+    again = searched.anew("one", Query())
+    assert again.heard({"look": 1, "asked": 3, "query": {"text": "sad"}}) is again, "asked before the run was chosen"
+    assert again.heard({"look": 2, "asked": "1"}) is again and again.heard({}) is again
 
 
 def test_thousands_of_rows_are_paged_without_sending_them(tmp_path: Path) -> None:
@@ -102,7 +114,7 @@ def test_thousands_of_rows_are_paged_without_sending_them(tmp_path: Path) -> Non
     folders = RunFolders(tmp_path)
     run = folders.open("large")
     assert folders.open("large") is run, "it is read once"
-    value = table_value(run, Query(sort="total_s", page=30))
+    value = table_value(run, Asked(query=Query(sort="total_s", page=30)))
     assert len(value) < 80_000 and json.loads(value)["total"] == 3_000
 
 

@@ -16,6 +16,7 @@ from ugsd_core.errors import OptionError, UgsdError, VerifierUnavailable
 from ugsd_core.options import DecodingOptions
 from ugsd_core.wire.client import WebSocketLink
 from ugsd_core.wire.emulated import CONDITIONS, Conditions, EmulatedLink
+from ugsd_core.wire.shaped import ShapedLink
 
 OPTIONS = DecodingOptions().to_dict()
 
@@ -73,11 +74,18 @@ def test_conditions_are_typed_as_they_are_printed() -> None:
     assert Conditions.parse("up=5") == Conditions(0.0, 5.0, None)
     for name, conditions in CONDITIONS.items():
         assert Conditions.parse(name) == conditions == Conditions.parse(str(conditions))
+    shaky = Conditions.parse("rtt=100,jitter=10,mbit=5")
+    assert shaky == Conditions(100.0, 5.0, 5.0, 10.0) == Conditions.parse(str(shaky))
+    assert shaky.told == "+100 ms ± 10, 5 Mbit/s" and Conditions().told == ""
     assert Conditions().plain and not CONDITIONS["lan"].plain
 
 
 @pytest.mark.parametrize(
-    "text", ["", "moon", "rtt", "rtt=", "rtt=x", "rtt=-1", "rtt=nan", "up=0", "rtt=1,rtt=2", "loss=3", "down=inf"]
+    "text",
+    [
+        *("", "moon", "rtt", "rtt=", "rtt=x", "rtt=-1", "rtt=nan", "up=0", "rtt=1,rtt=2", "loss=3", "down=inf"),
+        *("jitter=1", "rtt=9,jitter=10", "rtt=9,jitter=-1", "mbit=1,up=2"),
+    ],
 )
 def test_conditions_without_a_meaning_are_refused(text: str) -> None:
     with pytest.raises(OptionError):
@@ -98,7 +106,7 @@ def test_the_path_of_the_target_is_kept() -> None:
 # ── Bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("conditions", [Conditions(), Conditions(20.0, 80.0, 80.0)])
+@pytest.mark.parametrize("conditions", [Conditions(), Conditions(20.0, 80.0, 80.0, 20.0)])
 def test_bytes_arrive_whole_and_in_order(conditions: Conditions) -> None:
     sent = bytes(range(256)) * 2000  # more than a buffer's worth
     with server(echo) as address, EmulatedLink(address, conditions) as link, dial(link) as connection:
@@ -117,6 +125,34 @@ def test_an_answer_takes_at_least_the_round_trip() -> None:
         connection.sendall(b"again")
         assert connection.recv(5) == b"again"
         assert time.monotonic() - begun >= 0.149
+
+
+def test_with_jitter_an_answer_takes_its_least_and_not_always_the_same() -> None:
+    conditions, took = Conditions(rtt_ms=40.0, jitter_ms=20.0), []
+    with server(echo) as address, EmulatedLink(address, conditions) as link, dial(link) as connection:
+        for _ in range(12):
+            begun = time.monotonic()
+            connection.sendall(b"again")
+            assert connection.recv(5) == b"again"
+            took.append(time.monotonic() - begun)
+    assert min(took[1:]) >= 0.019 and max(took[1:]) - min(took[1:]) > 0.001
+
+
+def test_two_emulated_links_share_nothing_and_say_the_verifier_behind_them() -> None:
+    near, far = Conditions(rtt_ms=1.0), Conditions(rtt_ms=60.0)
+    with serving(FakeVerifier()) as address, ShapedLink(address, near) as one, ShapedLink(address, far) as other:
+        for link in (one, other):
+            assert link.connect(EDGE, OPTIONS) == INFO
+            assert link.address == address, "the verifier, not the relay before it"
+        waits = []
+        for link in (one, other):
+            begun = time.monotonic()
+            link.open(open_request("u"))
+            link.opened("u", 5.0)
+            waits.append(time.monotonic() - begun)
+        assert waits[1] >= 0.059
+        one.close()
+        assert other.connected, "one that ends leaves the other"
 
 
 @pytest.mark.parametrize(("conditions", "least_s"), [(Conditions(up_mbps=4.0), 0.4), (Conditions(down_mbps=2.0), 0.8)])

@@ -14,6 +14,7 @@ from ugsd_core.traces import TraceWriter
 
 if TYPE_CHECKING:
     from ugsd_core.verifier import VerifierLink
+    from ugsd_core.wire.emulated import Conditions
     from ugsd_core.wire.process import VerifierProcess
 
 __all__ = ["options_from", "run"]
@@ -89,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """
     options = options_from(args)
     _check_names(options)
+    conditions = _conditions(args, options)
     if options.mode == "edge" and (args.verifier or args.verifier_checkpoint):
         raise OptionError("--mode edge asks no verifier; leave out --verifier and --verifier-checkpoint")
     if args.verifier and args.verifier_checkpoint:
@@ -102,27 +104,45 @@ def run(args: argparse.Namespace) -> int:
         trace = stack.enter_context(TraceWriter(args.trace)) if args.trace else None
         # A verifier of our own loads its model in its process while this one loads the edge.
         own = None if options.mode == "edge" or args.verifier else stack.enter_context(_own_verifier(args))
-        link = _link(args.verifier, stack) if args.verifier else None
+        link = _link(args.verifier, conditions, stack) if args.verifier else None
         with progress("loading the edge model", quiet=args.quiet):
             from ugsd_core.captioner import Captioner
 
             captioner = Captioner.load(
                 args.edge, link=link, device=args.device, dtype=args.dtype, backend=args.edge_backend
             )
+            captioner.emulated = "" if conditions.plain else str(conditions)
         if own is not None:
             with progress("starting a verifier", quiet=args.quiet):
-                captioner.link = _link(_address(own), stack)
+                captioner.link = _link(_address(own), conditions, stack)
         show(captioner.stream(utterance, options), args, trace)
     return 0
 
 
-def _link(address: str, stack: ExitStack) -> VerifierLink:
+def _conditions(args: argparse.Namespace, options: DecodingOptions) -> Conditions:
+    """What the link is to be like.
+
+    Raises:
+        OptionError: If it has no meaning, or there is no link.
+    """
+    from ugsd_core.wire.emulated import Conditions
+
+    found = Conditions.parse(args.link)
+    if options.mode == "edge" and not found.plain:
+        raise OptionError("--mode edge asks no verifier, so there is no link to emulate; leave out --link")
+    return found
+
+
+def _link(address: str, conditions: Conditions, stack: ExitStack) -> VerifierLink:
     """A link that lives as long as the stack."""
     from ugsd_core.wire.reconnect import ReconnectingLink
+    from ugsd_core.wire.shaped import ShapedLink
 
-    link = ReconnectingLink(address, access_token=edge_token())
-    stack.callback(link.close)
-    return link
+    if conditions.plain:
+        link = ReconnectingLink(address, access_token=edge_token())
+        stack.callback(link.close)
+        return link
+    return stack.enter_context(ShapedLink(address, conditions, access_token=edge_token()))
 
 
 def _own_verifier(args: argparse.Namespace) -> VerifierProcess:

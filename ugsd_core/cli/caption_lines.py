@@ -13,6 +13,8 @@ def report(result: CaptionResult, look: Look) -> str:
     lines = [f"tokens    {marked_text(result.tokens)}"] if look == "plain" else []
     lines += [_legend(result, look), *filter(None, [ramp_legend(look)]), "", f"caption   {result.caption}"]
     lines += [f"ratios    {_ratios(result)}", f"clocks    {_clocks(result)}", f"ledger    {_ledger(result)}"]
+    if result.link:
+        lines.append(f"note      over an emulated link ({result.link}): times are not the network's")
     if result.finish_reason == "max_length":
         lines.append(f"note      the caption was ended at its maximum length, {result.counts['caption']} tokens")
     elif result.finish_reason is None:

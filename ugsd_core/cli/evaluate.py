@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ugsd_core.calibration.progress import Progress
 from ugsd_core.cli.edge_access import edge_token
@@ -18,6 +18,9 @@ from ugsd_core.corpora import Corpus, main_language, preflight, read_corpus
 from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import EvaluationPlan, System
 from ugsd_core.evaluation.systems import parse_systems
+
+if TYPE_CHECKING:
+    from ugsd_core.wire.emulated import Conditions
 
 __all__ = ["run"]
 
@@ -47,10 +50,11 @@ def run(args: argparse.Namespace) -> int:
         UgsdError: With one sentence for a person; what was captioned is kept.
     """
     _check(args)
+    conditions = _conditions(args)
     plan = _plan(args)
     before = len(_sessions(plan.folder))
     try:
-        failed = _caption(plan, args)
+        failed = _caption(plan, args, conditions)
     except KeyboardInterrupt:
         print(
             f"\nugsd: stopped. What was captioned is kept in {plan.folder}; the same command goes on.", file=sys.stderr
@@ -122,7 +126,18 @@ def _say(corpus: Corpus, plan: EvaluationPlan) -> None:
                 print(f"    {example.message}", file=sys.stderr)
 
 
-def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, str, str]]:
+def _conditions(args: argparse.Namespace) -> Conditions:
+    """What the link is to be like.
+
+    Raises:
+        OptionError: If it has no meaning.
+    """
+    from ugsd_core.wire.emulated import Conditions
+
+    return Conditions.parse(args.link)
+
+
+def _caption(plan: EvaluationPlan, args: argparse.Namespace, conditions: Conditions) -> list[tuple[str, str, str]]:
     """Run what is missing; returns clip, system and reason of every failure."""
     with progress("loading the models"):
         from ugsd_core.evaluation.records import CLIPS_FILE, read_lines
@@ -130,7 +145,7 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
         from ugsd_core.evaluation.source import PairSource
 
         source = (
-            workers_for(args, _needs_verifier(plan.systems))
+            workers_for(args, _needs_verifier(plan.systems), conditions)
             if args.ray
             else PairSource(
                 args.edge,
@@ -141,6 +156,7 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
                 backend=args.edge_backend,
                 needs_verifier=_needs_verifier(plan.systems),
                 access_token=edge_token(),
+                conditions=None if conditions.plain else conditions,
             )
         )
     notes = {"command": "ugsd evaluate"} | {name: getattr(args, name) for name in _NOTED}

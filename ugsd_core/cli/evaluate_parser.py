@@ -7,6 +7,7 @@ import argparse
 from ugsd_core.cli.corpus_parser import add_corpus_options
 from ugsd_core.cli.edge_access import add_edge_access
 from ugsd_core.cli.edge_parser import add_edge_backend
+from ugsd_core.cli.link_parser import add_link
 from ugsd_core.cli.ray_parser import add_ray_evaluation
 
 __all__ = ["SYSTEM_NAMES", "add_evaluate"]
@@ -60,6 +61,7 @@ def add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     models.add_argument("--device", default="cpu", help="where models run: cpu, cuda, cuda:1 … (cpu)")
     models.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
     add_edge_backend(models)
+    add_link(models)
 
     add_ray_evaluation(parser)
 

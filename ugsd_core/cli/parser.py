@@ -13,6 +13,7 @@ from ugsd_core.cli.edge_access import add_edge_access
 from ugsd_core.cli.edge_parser import add_edge_backend
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
+from ugsd_core.cli.link_parser import add_link
 from ugsd_core.cli.operations_parser import add_operations
 from ugsd_core.cli.plugin_names import WithPlugins
 from ugsd_core.cli.plugins_parser import add_plugins
@@ -21,6 +22,7 @@ from ugsd_core.cli.report_parser import add_report, add_sweep
 from ugsd_core.cli.score_parser import add_score
 from ugsd_core.cli.verifier_access_parser import add_access, add_token
 from ugsd_core.cli.verifier_parser import add_sharing
+from ugsd_core.cli.vllm_parser import add_vllm
 
 __all__ = ["ACCEPTANCE_NAMES", "GATE_NAMES", "PRESET_NAMES", "PROMPT_NAMES", "TOKEN_VARIABLE", "build_parser"]
 
@@ -120,6 +122,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     _add_device(models)
     add_edge_backend(models)
+    add_link(models)
 
     decoding = parser.add_argument_group("decoding", "Each setting overrides the preset's.")
     decoding.add_argument(
@@ -220,6 +223,7 @@ def _add_verifier(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads that run the model (2)")
     add_sharing(parser)
     add_ray_replicas(parser)
+    add_vllm(parser)
     add_operations(parser)
     add_access(parser)
     add_token(parser)

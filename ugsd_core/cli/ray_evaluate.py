@@ -14,6 +14,7 @@ from ugsd_core.errors import OptionError
 
 if TYPE_CHECKING:
     from ugsd_core.evaluation.ray_workers import RayWorkers
+    from ugsd_core.wire.emulated import Conditions
 
 __all__ = ["check_cluster", "workers_for"]
 
@@ -36,7 +37,7 @@ def check_cluster(args: argparse.Namespace) -> None:
 
 
 @contextmanager
-def workers_for(args: argparse.Namespace, needs_verifier: bool) -> Iterator[RayWorkers]:
+def workers_for(args: argparse.Namespace, needs_verifier: bool, conditions: Conditions) -> Iterator[RayWorkers]:
     """Workers as they were asked for, which end behind it.
 
     Raises:
@@ -56,6 +57,8 @@ def workers_for(args: argparse.Namespace, needs_verifier: bool) -> Iterator[RayW
         dtype=args.dtype,
         needs_verifier=needs_verifier,
         access_token=edge_token(),
+        backend=args.edge_backend,
+        conditions=None if conditions.plain else conditions,
         threads=args.ray_cpus,
     )
 

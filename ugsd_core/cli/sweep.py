@@ -16,7 +16,7 @@ from ugsd_core.errors import OptionError
 
 if TYPE_CHECKING:
     from ugsd_core.evaluation.plan import EvaluationPlan
-    from ugsd_core.evaluation.sweep import LinkedSource
+    from ugsd_core.evaluation.source import PairSource
     from ugsd_core.wire.emulated import Conditions
 
 __all__ = ["run"]
@@ -83,10 +83,10 @@ def _check_quality(name: str | None, language: str) -> None:
 
 def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationPlan]]) -> None:
     """Run what is missing, link by link."""
-    from ugsd_core.evaluation.sweep import LinkedSource
+    from ugsd_core.evaluation.source import PairSource
 
     with progress("loading edge and verifier", quiet=args.json):
-        source = LinkedSource(
+        source = PairSource(
             args.edge,
             verifier=args.verifier,
             verifier_checkpoint=args.verifier_checkpoint,
@@ -101,7 +101,7 @@ def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationP
             _run(source, plan, link)
 
 
-def _run(source: LinkedSource, plan: EvaluationPlan, link: Conditions) -> None:
+def _run(source: PairSource, plan: EvaluationPlan, link: Conditions) -> None:
     """One link."""
     from ugsd_core.evaluation.run import evaluate
     from ugsd_core.evaluation.sweep import link_folder

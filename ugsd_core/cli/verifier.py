@@ -9,12 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ugsd_core.batching import BatchLimits
 from ugsd_core.cli.output import progress
 from ugsd_core.cli.ray_verifier import check_no_replicas, run_on_ray
+from ugsd_core.cli.vllm_parser import vllm_verifier
 from ugsd_core.errors import OptionError
 from ugsd_core.logs import adopt, set_up, told
+
+if TYPE_CHECKING:
+    from ugsd_core.verifier import Verifier
 
 __all__ = ["limits_of", "run"]
 
@@ -43,22 +48,16 @@ def run(args: argparse.Namespace) -> int:
     set_up(args.log_format, args.log_level or ("warning" if args.announce else "info"))
     access = access_of(args, os.environ)
     if args.ray is not None:
+        if args.vllm:
+            raise OptionError("--vllm and --ray don't go together: replicas hold the model themselves")
         return run_on_ray(args, limits_of(args), access)
     check_no_replicas(args)
     with _loading(args):
-        from ugsd_core.batched_verifier import load_verifier
-        from ugsd_core.models.loading import default_checkpoint
         from ugsd_core.wire.endpoints import MetricsAddress
         from ugsd_core.wire.foreground import run_server
 
         adopt()
-        verifier = load_verifier(
-            args.checkpoint or default_checkpoint("verifier"),
-            device=args.device,
-            dtype=args.dtype,
-            batched=not args.unbatched,
-        )
-        verifier.warm_up()  # before it is announced: the first edge finds it ready
+        verifier = vllm_verifier(args) if args.vllm else _loaded(args)
     return run_server(
         verifier,
         args.host,
@@ -71,6 +70,21 @@ def run(args: argparse.Namespace) -> int:
         grace_s=args.grace_s,
         metrics=None if args.metrics_port is None else MetricsAddress(args.metrics_port, args.metrics_host),
     )
+
+
+def _loaded(args: argparse.Namespace) -> Verifier:
+    """The checkpoint, in this process."""
+    from ugsd_core.batched_verifier import load_verifier
+    from ugsd_core.models.loading import default_checkpoint
+
+    verifier = load_verifier(
+        args.checkpoint or default_checkpoint("verifier"),
+        device=args.device,
+        dtype=args.dtype,
+        batched=not args.unbatched,
+    )
+    verifier.warm_up()  # before it is announced: the first edge finds it ready
+    return verifier
 
 
 def limits_of(args: argparse.Namespace) -> BatchLimits:

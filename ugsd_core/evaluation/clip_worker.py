@@ -19,6 +19,7 @@ from ugsd_core.evaluation.manifest import machine, versions
 from ugsd_core.evaluation.plan import CaptionSource, System
 from ugsd_core.evaluation.records import ClipLine
 from ugsd_core.evaluation.sharing import ClipTask
+from ugsd_core.wire.emulated import Conditions
 
 __all__ = ["CaptionWorker", "NodeVerifier", "WorkerSettings", "plain"]
 
@@ -31,6 +32,8 @@ class WorkerSettings:
         edge, verifier_checkpoint: Names or folders that every node finds; None is the embedded one.
         verifier: Address of a running verifier, as seen from the nodes; None starts one on each.
         needs_verifier: False for the edge alone.
+        backend: What computes the edge, as `Captioner.load` takes it.
+        conditions: What the links are like; None leaves them as they are.
         threads: Of torch in each worker.
         made_by: ``module:callable`` that gives a `CaptionSource`; empty loads the checkpoints.
     """
@@ -42,6 +45,8 @@ class WorkerSettings:
     dtype: str = "float32"
     needs_verifier: bool = True
     access_token: str | None = None
+    backend: str = "auto"
+    conditions: Conditions | None = None
     threads: int = 1
     made_by: str = ""
 
@@ -168,6 +173,8 @@ class CaptionWorker:
             dtype=settings.dtype,
             needs_verifier=settings.needs_verifier,
             access_token=settings.access_token,
+            backend=settings.backend,
+            conditions=settings.conditions,
             shared=None if verifier is None else lambda: _where(verifier),
         )
 

@@ -20,7 +20,16 @@ from ugsd_core.evaluation.plan import EvaluationPlan, System
 from ugsd_core.evaluation.records import RUN_SCHEMA
 from ugsd_core.evaluation.systems import definition_of
 
-__all__ = ["check_same", "checkpoint_facts", "machine", "new_manifest", "now", "settings_sha256", "system_entry"]
+__all__ = [
+    "check_same",
+    "checkpoint_facts",
+    "link_of",
+    "machine",
+    "new_manifest",
+    "now",
+    "settings_sha256",
+    "system_entry",
+]
 
 #: Checkpoints up to this size are hashed byte by byte; of larger ones names and sizes are.
 HASHED_BYTES = 2 * 10**9
@@ -90,6 +99,7 @@ def new_manifest(
         },
         "checkpoints": {side: source.get(side) for side in ("edge", "verifier")},
         "device": source.get("device"),
+        "link": source.get("link"),
         "machine": machine(),
         "versions": versions(),
         "warm_up": WARM_UP,
@@ -117,12 +127,23 @@ def check_same(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differing.append(f"corpus (there {before.get('name')!r}, now {after['name']!r}, by its ids, texts and labels)")
     elif not differing and old.get("clips_sha256") != new["clips_sha256"]:
         differing.append(f"which clips can be used (there {old.get('clips')}, now {new['clips']})")
+    if link_of(old) != link_of(new):
+        differing.append(f"link (there {_said(link_of(old))}, now {_said(link_of(new))})")
     differing += [*_checkpoints(old, new), *_systems(old, new)]
     if differing:
         raise OptionError(
             f"the folder holds another run; different are {'; '.join(differing)}. Ask for the same to resume it, or "
             "name another folder with --out"
         )
+
+
+def link_of(manifest: Mapping[str, Any]) -> str | None:
+    """The emulated link of a run; None if the network was as it was.
+
+    Sweeps of earlier versions kept it in their notes.
+    """
+    found = manifest["link"] if "link" in manifest else (manifest.get("notes") or {}).get("link")
+    return None if found in (None, "", "none") else str(found)
 
 
 def _said(value: Any) -> str:

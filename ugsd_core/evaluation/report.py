@@ -20,6 +20,7 @@ from ugsd_core.evaluation.columns import (
     spread,
 )
 from ugsd_core.evaluation.document import Document, Section, Table
+from ugsd_core.evaluation.manifest import link_of
 from ugsd_core.evaluation.paper import paper
 from ugsd_core.evaluation.plots import run_pictures
 from ugsd_core.evaluation.scored import ScoredRun
@@ -200,6 +201,8 @@ def _overview(runs: Sequence[ScoredRun]) -> Section:
         )
     notes = [f"{run.name}: references: {run.metrics['reference_note']}." for run in runs]
     for run in runs:
+        if link := link_of(run.manifest):
+            notes.append(f"{run.name}: over an emulated link ({link}); its times are not the network's.")
         if run.metrics["resampled"] == "speakers":
             notes.append(
                 f"{run.name}: intervals resample the {run.metrics['speakers']} speakers, then the clips of each; with "

@@ -24,7 +24,9 @@ from ugsd_core.evaluation.records import ClipLine
 from ugsd_core.evaluation.resources import ResourceMeter
 from ugsd_core.messages import Event
 from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.emulated import Conditions
 from ugsd_core.wire.process import VerifierProcess
+from ugsd_core.wire.shaped import Relays
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -44,7 +46,10 @@ class SystemSource:
             that is ours to do; None if no system needs one.
         verifier_pid: Its process on this machine, if it is one of ours.
         facts: What else `describe` should say.
+        conditions: The emulated link that the connections go over, to be told of.
     """
+
+    conditions: Conditions = Conditions()
 
     def __init__(
         self,
@@ -53,7 +58,10 @@ class SystemSource:
         *,
         verifier_pid: Callable[[], int | None] = lambda: None,
         facts: dict[str, Any] | None = None,
+        conditions: Conditions | None = None,
     ) -> None:
+        if conditions is not None:
+            self.conditions = conditions
         self.drafter = drafter
         self._open_link = open_link
         self._verifier_pid = verifier_pid
@@ -73,7 +81,7 @@ class SystemSource:
             link = None if options.mode == "edge" else self._link(stack)
             if link is not None:
                 link.connect(self.drafter.info, options.to_dict())
-            captioner = Captioner(self.drafter, link)
+            captioner = Captioner(self.drafter, link, emulated=self._emulated)
             if system.kind != "oracle":
                 yield from captioner.stream(utterance, options, keeper=self._keeper(captioner, system))
                 return
@@ -93,7 +101,7 @@ class SystemSource:
         Raises:
             WireError: If the verifier can't be reached, or does not fit the edge.
         """
-        found: dict[str, Any] = {"device": None} | self._facts
+        found: dict[str, Any] = {"device": None, "link": self._emulated or None} | self._facts
         found |= {
             "edge": asdict(self.drafter.info) | {"backend": self.drafter.backend} | (self._facts.get("edge") or {}),
             "verifier": None,
@@ -110,6 +118,10 @@ class SystemSource:
         if self._meter is None or self._meter[0] != pid:
             self._meter = pid, ResourceMeter(pid)
         return self._meter[1].measure()
+
+    @property
+    def _emulated(self) -> str:
+        return "" if self.conditions.plain else str(self.conditions)
 
     def _link(self, stack: ExitStack) -> VerifierLink:
         if self._open_link is None:
@@ -146,6 +158,8 @@ class PairSource(SystemSource):
         access_token: For verifiers that ask for one.
         shared: Says where the verifier of this machine is that others started, its process and its access token; in
             place of starting one.
+        conditions: What the link to the verifier is like; may be changed between captions. The relay is a real one:
+            frames wait in it as they would on such a link.
 
     Raises:
         UgsdError: If a model can't be loaded or the verifier does not start.
@@ -162,8 +176,11 @@ class PairSource(SystemSource):
         backend: str = "auto",
         needs_verifier: bool = True,
         access_token: str | None = None,
+        conditions: Conditions | None = None,
         shared: Callable[[], tuple[str, int, str | None]] | None = None,
     ) -> None:
+        if conditions is not None:
+            self.conditions = conditions
         self._address = verifier
         self._shared = shared
         self._shared_pid: int | None = None
@@ -188,6 +205,9 @@ class PairSource(SystemSource):
             facts=_facts(edge, verifier_checkpoint, verifier, device, dtype),
         )
 
+    #: Relays for the conditions that were last in force.
+    _relays: Relays | None = None
+
     def __enter__(self) -> PairSource:
         return self
 
@@ -195,7 +215,9 @@ class PairSource(SystemSource):
         self.close()
 
     def close(self) -> None:
-        """End the verifier that was started here."""
+        """End relays, and the verifier that was started here."""
+        if self._relays is not None:
+            self._relays.close()
         if self._child is not None:
             self._child.stop()
 
@@ -205,15 +227,23 @@ class PairSource(SystemSource):
         return None if self._child is None else self._child.pid
 
     def _connection(self) -> VerifierLink:
+        if self._relays is None or self._relays.conditions != self.conditions:
+            if self._relays is not None:
+                self._relays.close()
+            self._relays = Relays(self.conditions)
         if self._shared is not None:
             where, self._shared_pid, token = self._shared()
-            return WebSocketLink(where, access_token=token)
+            return WebSocketLink(self._relays.to(where), access_token=token)
+        return WebSocketLink(self._relays.to(self._target()), access_token=self._access_token)
+
+    def _target(self) -> str:
+        """Where the verifier is, which is started again if it has ended."""
         if self._child is not None and not self._child.alive:
             self._child.stop()
             self._child = VerifierProcess(self._words)
         address = self._address if self._child is None else self._child.address
         assert address is not None
-        return WebSocketLink(address, access_token=self._access_token)
+        return address
 
 
 def _facts(

@@ -7,24 +7,18 @@ is one run a link: the captions are the same over all of them (unless a deadline
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from ugsd_core.errors import OptionError
 from ugsd_core.evaluation.plan import System
-from ugsd_core.evaluation.source import PairSource
 from ugsd_core.evaluation.systems import SYSTEMS, systems_for
 from ugsd_core.options import preset
-from ugsd_core.wire.client import WebSocketLink
-from ugsd_core.wire.emulated import Conditions, EmulatedLink
+from ugsd_core.wire.emulated import Conditions
 
-if TYPE_CHECKING:
-    from ugsd_core.verifier import VerifierLink
-
-__all__ = ["Grid", "LinkedSource", "grid_systems", "link_folder", "parse_links", "parse_values", "run_folders"]
+__all__ = ["Grid", "grid_systems", "link_folder", "parse_links", "parse_values", "run_folders"]
 
 #: More systems than this are surely a mistyped grid.
 MOST_SYSTEMS = 400
@@ -136,38 +130,6 @@ def _check_names(systems: Sequence[System]) -> None:
 
     for name in dict.fromkeys(system.options.gate for system in systems if system.options.mode == "ugsd"):
         gate(next(system.options for system in systems if system.options.gate == name))
-
-
-class LinkedSource(PairSource):
-    """A pair whose edge reaches the verifier over an emulated link; ``conditions`` may be changed between runs.
-
-    The relay is a real one: frames wait in it as they would on such a link. Without conditions there is none.
-    """
-
-    conditions: Conditions = Conditions()
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        self._relays = ExitStack()
-        self._relay: tuple[str, Conditions, EmulatedLink] | None = None
-        self._token: str | None = settings.get("access_token")
-        super().__init__(*args, **settings)
-
-    def close(self) -> None:
-        """End relays, and the verifier if it was started here."""
-        self._relays.close()
-        super().close()
-
-    def _connection(self) -> VerifierLink:
-        link = super()._connection()
-        if self.conditions.plain or not isinstance(link, WebSocketLink):
-            return link
-        target = link.address
-        link.close()
-        if self._relay is None or self._relay[:2] != (target, self.conditions):
-            self._relays.close()
-            relay = self._relays.enter_context(EmulatedLink(target, self.conditions))
-            self._relay = (target, self.conditions, relay)
-        return WebSocketLink(self._relay[2].address, access_token=self._token)
 
 
 def run_folders(out: Path, links: Sequence[Conditions]) -> Iterator[tuple[Conditions, Path]]:

@@ -24,7 +24,7 @@ from ugsd_core.models.families import Family
 from ugsd_core.models.prompts import Language, prompt_parts
 from ugsd_core.models.text import TokenBytes
 
-__all__ = ["SAID", "CaptionModel", "Description", "Logits", "described", "shared_vocabulary_fingerprint"]
+__all__ = ["END_OF_TURN", "SAID", "CaptionModel", "Description", "Logits", "described", "shared_vocabulary_fingerprint"]
 
 END_OF_TURN = "<|im_end|>"
 #: The head never holds a label for less likely than this beside its favourite.

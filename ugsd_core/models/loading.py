@@ -8,6 +8,7 @@ trained with. Any other checkpoint of a known family gets the family's own: log-
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DTYPES",
     "SMALL_PARAMETERS",
+    "CheckpointDescription",
     "check_folder",
     "default_checkpoint",
     "describe",
     "limit_threads",
     "load_speech_model",
+    "read_description",
     "read_own",
 ]
 
@@ -125,6 +128,48 @@ def describe(name: str, own: dict[str, Any], n_mels: int) -> Description:
         raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
     called = str(own.get("name", Path(name).name))
     return Description(features, prompt, called, wordings, _head_weight(name, own), _say_once(name, own))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointDescription:
+    """What a checkpoint says of itself before its weights are read.
+
+    Attributes:
+        audio_config: Of its tower.
+        ends: Ids that its generation config ends with.
+    """
+
+    about: Description
+    family: Family
+    tokenizer: Any
+    audio_config: Any
+    ends: tuple[int, ...]
+
+
+def read_description(checkpoint: str | Path) -> CheckpointDescription:
+    """Read config, tokenizer and ``ugsd.json``, and no weights.
+
+    Raises:
+        CheckpointError: As `load_speech_model`.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    name = str(checkpoint)
+    check_folder(checkpoint)
+    family, own = _identify(checkpoint)
+    config = AutoConfig.from_pretrained(name)
+    audio_config = getattr(config, "thinker_config", config).audio_config
+    try:
+        ends = GenerationConfig.from_pretrained(name).eos_token_id
+    except OSError:  # it has none
+        ends = None
+    return CheckpointDescription(
+        about=describe(name, own, audio_config.num_mel_bins),
+        family=family,
+        tokenizer=_load_tokenizer(name),
+        audio_config=audio_config,
+        ends=tuple(ends if isinstance(ends, list) else [] if ends is None else [ends]),
+    )
 
 
 def _prompts(name: str, own: dict[str, Any]) -> tuple[str, tuple[str, ...]]:

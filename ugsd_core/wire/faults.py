@@ -15,24 +15,22 @@ cut and silenced, but neither dropped, doubled nor swapped.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import random
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, fields
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ugsd_core.errors import OptionError, VerifierUnavailable
-from ugsd_core.wire.own import disown, relayed
+from ugsd_core.errors import OptionError
+from ugsd_core.wire.own import relayed
+from ugsd_core.wire.relay import Relay
 
 __all__ = ["Fault", "Faults", "FaultyLink"]
 
 Fault = Literal["delay", "drop", "duplicate", "reorder", "cut", "tear", "half_open", "slow"]
 
-_START_TIMEOUT_S = 5.0
 #: A message that is to be swapped with the next one goes on alone if none follows.
 _SWAP_PATIENCE_S = 0.05
 #: A slow reader takes so little at a time.
@@ -104,7 +102,7 @@ class Faults:
         return None
 
 
-class FaultyLink:
+class FaultyLink(Relay):
     """A relay to a verifier, running in a thread of its own between entering and leaving.
 
     Args:
@@ -114,7 +112,6 @@ class FaultyLink:
 
     Attributes:
         happened: How often each fault did happen.
-        connections: Connections taken so far.
 
     Raises:
         OptionError: If the target is no plain WebSocket address.
@@ -124,23 +121,11 @@ class FaultyLink:
         parts = urlsplit(target)
         if parts.scheme != "ws" or not parts.hostname or not parts.port:
             raise OptionError(f"{target!r} is no plain WebSocket address; write one such as ws://127.0.0.1:8765")
+        super().__init__("faulty link", target)
         self._host, self._port = parts.hostname, parts.port
         self.faults = faults
         self.seed = seed
         self.happened: Counter[str] = Counter()
-        self.connections = 0
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
-        self._ready = threading.Event()
-        self._listening_port = 0
-        self._error: OSError | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    @property
-    def address(self) -> str:
-        """Where the edge connects to."""
-        return f"ws://127.0.0.1:{self._listening_port}"
 
     def retarget(self, target: str) -> None:
         """Lead later connections elsewhere, such as to a verifier that was started again."""
@@ -148,59 +133,6 @@ class FaultyLink:
         assert parts.hostname and parts.port
         self._host, self._port = parts.hostname, parts.port
         relayed(self.address, target)
-
-    def __enter__(self) -> FaultyLink:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="faulty-link", daemon=True)
-        self._thread.start()
-        if not self._ready.wait(_START_TIMEOUT_S) or self._error is not None:
-            raise VerifierUnavailable(f"The faulty link cannot listen on 127.0.0.1 ({self._error}).")
-        relayed(self.address, f"ws://{self._host}:{self._port}")
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        loop, stop, thread = self._loop, self._stop, self._thread
-        if loop is not None and stop is not None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop.set)
-        if thread is not None:
-            thread.join()
-        disown(self.address)
-
-    def cut_all(self) -> None:
-        """Reset every connection that stands."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._abort_all)
-
-    def _abort_all(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        tasks: set[asyncio.Task[None]] = set()
-
-        def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            number, self.connections = self.connections, self.connections + 1
-            self._writers.add(writer)
-            task = asyncio.ensure_future(self._relay(number, reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        try:
-            server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-        except OSError as error:
-            self._error = error
-            self._ready.set()
-            return
-        self._listening_port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._stop.wait()
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        self._abort_all()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _relay(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side or a fault ends it."""

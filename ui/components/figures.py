@@ -25,6 +25,7 @@ from ugsd_core.messages import (
 from ugsd_core.result import CaptionResult
 from ui.engine_words import told
 from ui.language import Locale, count, listed, say, sentences
+from ui.link import link_badge
 
 __all__ = ["Timeline", "clock_table", "fact_tiles", "ledger_table", "percent", "ratio_table", "size", "waterfall"]
 
@@ -89,7 +90,8 @@ def fact_tiles(result: CaptionResult | None, locale: Locale = "en") -> str:
         (say(locale, "tile.first"), _clock("ttft_draft_s", first_s, locale), say(locale, "clock.ttft_draft_s")),
         (left_name, left, say(locale, "tile.left.means")),
     )
-    return '<div class="facts">' + "".join(_defined(*tile, "fact") for tile in tiles) + "</div>"
+    badge = link_badge(locale, result.link) if result is not None else ""
+    return badge + '<div class="facts">' + "".join(_defined(*tile, "fact") for tile in tiles) + "</div>"
 
 
 def ratio_table(result: CaptionResult | None, locale: Locale = "en") -> str:

@@ -1,8 +1,13 @@
 """The clips of a run, a page of rows at a time, and the one player for all of them.
 
 Markup is made by ``assets/web/run_table.js``. The value is JSON in one string, because Gradio walks through every part
-of a value that it knows the inside of. What a visitor does comes back as events: ``ask`` with a `ui.run_rows.Query`,
-and ``act`` with ``kind`` (``play``, ``inspect`` or ``annotate``), ``id`` and ``system``.
+of a value that it knows the inside of. What a visitor does comes back as events: ``ask`` with ``look`` and ``asked`` as
+in `ui.run_rows.Asked` and ``query`` as in `ui.run_rows.Query`, and ``act`` with ``kind`` (``play``, ``inspect`` or
+``annotate``), ``id`` and ``system``.
+
+Any update of the run's view carries rows, and one that began before a question may arrive after its answer. So rows say
+whose they are: those of an older ``look`` or an older question are dropped, and asked for again where the update may
+have brought something else that is new.
 """
 
 from __future__ import annotations
@@ -14,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ui.assets import web_asset
 from ui.evaluation_view import metric_digits
 from ui.language import words
-from ui.run_rows import PAGE_ROWS, Query, page_of
+from ui.run_rows import PAGE_ROWS, Asked, page_of
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -26,6 +31,7 @@ __all__ = ["clip_player", "empty_table", "player_value", "run_table", "table_val
 _WORDS = ("rows.", "label.", "name.metric.", "name.system.")
 #: A caption or reference in a row is cut to this many characters; what was cut is in the run.
 MOST_TEXT = 2000
+NOTHING_ASKED = Asked()
 
 
 def run_table(**settings: Any) -> gr.HTML:
@@ -69,33 +75,37 @@ def player_value(clip: str = "", url: str = "", transcript: str = "", problem: s
     return json.dumps(value, ensure_ascii=False)
 
 
-def empty_table() -> str:
+def empty_table(asked: Asked = NOTHING_ASKED) -> str:
     """The value without a run."""
-    return json.dumps({"run": ""})
+    return json.dumps({"run": "", "look": asked.look, "asked": asked.number, "answer": False})
 
 
 def table_value(
     run: OpenRun,
-    query: Query,
+    asked: Asked,
     *,
-    asked: int = 0,
+    answer: bool = False,
     audio: bool = False,
     queued: Collection[tuple[str, str]] = (),
 ) -> str:
     """One page of a run's rows.
 
     Args:
-        asked: Number of the browser's question that this answers; 0 if it was not asked.
+        asked: Which rows, and what asked for them.
+        answer: This is the answer to a question of the browser, and not part of another update.
         audio: The clips can be played.
         queued: Keys of the lines that were sent to annotation.
     """
+    query = asked.query
     page = page_of(run, query)
     values = run.values(query.sort)[0] if query.sort != "run" else [None] * len(run.lines)
     emotions = sorted({*run.labels, *(label for line in page.lines for label in run.emotions(line))})
     return json.dumps(
         {
             "run": run.name,
-            "asked": asked,
+            "look": asked.look,
+            "asked": asked.number,
+            "answer": answer,
             "query": query.to_dict(),
             "systems": list(run.systems),
             "sorts": list(run.sorts),
