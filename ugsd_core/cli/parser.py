@@ -6,6 +6,7 @@ import argparse
 
 from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
+from ugsd_core.cli.bench_parser import add_bench
 from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
@@ -73,6 +74,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_sweep(commands)
     add_report(commands)
     add_annotations(commands)
+    add_bench(commands)
     add_doctor(commands)
     add_plugins(commands)
     add_checkpoints(commands)

@@ -1,0 +1,1 @@
+"""Benchmarks: what the engine costs, side by side with what it is compared with, on the machine it runs on."""
