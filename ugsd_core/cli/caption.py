@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         with progress("loading the edge model", quiet=args.quiet):
             from ugsd_core.captioner import Captioner
 
-            captioner = Captioner.load(args.edge, link=link, device=args.device, dtype=args.dtype)
+            captioner = Captioner.load(args.edge, link=link, device=args.device, dtype=args.edge_dtype or args.dtype)
         if own is not None:
             with progress("starting a verifier", quiet=args.quiet):
                 captioner.link = _link(_address(own), stack)

@@ -114,6 +114,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"
     )
+    models.add_argument("--edge-dtype", metavar="DTYPE", help="of the edge alone (as --dtype)")
     _add_device(models)
 
     decoding = parser.add_argument_group("decoding", "Each setting overrides the preset's.")
@@ -247,7 +248,11 @@ def _add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_device(group: argparse._ActionsContainer) -> None:
     group.add_argument("--device", default="cpu", help="where models run: cpu, cuda, cuda:1 … (cpu)")
-    group.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    group.add_argument(
+        "--dtype",
+        default="float32",
+        help="float32, bfloat16, float16; int8 or int4: weights alone, on the CPU (float32)",
+    )
 
 
 def _add_output(group: argparse._ActionsContainer) -> None:

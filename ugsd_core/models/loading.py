@@ -17,12 +17,15 @@ from ugsd_core.models.eight_bit import read_eight_bit
 from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
 from ugsd_core.models.prompts import PROMPTS
+from ugsd_core.models.rounding import WEIGHT_ONLY, quantisation_config
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.places import assets_folder
 
-__all__ = ["DTYPES", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
+__all__ = ["DTYPES", "FLOATS", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
 
-DTYPES = ("float32", "bfloat16", "float16")
+FLOATS = ("float32", "bfloat16", "float16")
+#: In ``int8`` and ``int4`` weights alone are rounded, while they are loaded (`ugsd_core.models.rounding`).
+DTYPES = (*FLOATS, *WEIGHT_ONLY)
 
 #: Below this many parameters, one token's matrix products are too small to share between threads.
 SMALL_PARAMETERS = 50_000_000
@@ -76,11 +79,13 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
         raise OptionError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise OptionError(f"device {device!r} was asked for, but no CUDA device is available; use --device cpu")
+    if dtype in WEIGHT_ONLY and device != "cpu":
+        raise OptionError(f"{dtype} is for the CPU; on {device!r} take bfloat16")
     name = str(checkpoint)
     _check_folder(checkpoint)
     family, own = _identify(checkpoint)
     tokenizer = _load_tokenizer(name)
-    model = _load_model(name, family, device=device, dtype=getattr(torch, dtype))
+    model = _load_model(name, family, device=device, dtype=dtype)
     features = own.get("features") or {"n_mels": model.config.audio_config.num_mel_bins, "level": "as_recorded"}
     prompt, wordings = _prompts(name, own)
     try:
@@ -187,9 +192,11 @@ def _load_tokenizer(name: str) -> Any:
         raise CheckpointError(_sentence(name, "its tokenizer cannot be loaded", error)) from error
 
 
-def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
+def _load_model(name: str, family: Family, *, device: str, dtype: str) -> Any:
     """The thinker alone; the vision tower is dropped, since nobody looks at pictures here."""
     arguments: dict[str, Any] = dict(family.from_pretrained) | {"dtype": dtype}
+    if dtype in WEIGHT_ONLY:  # what is not rounded is read as it was written
+        arguments |= {"dtype": "auto", "quantization_config": quantisation_config(dtype, family.name)}
     if device == "auto":
         arguments["device_map"] = "auto"
     if Path(name).expanduser().is_dir():  # a bar is for downloads; from a disk it would only flicker

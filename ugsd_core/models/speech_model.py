@@ -105,7 +105,7 @@ class SpeechModel:
         if end is None or end == tokenizer.unk_token_id:
             raise CheckpointError(f"{name}: the tokenizer has no {END_OF_TURN} token, so a caption could never end")
         size = int(end) + 1
-        if model.lm_head.weight.shape[0] < size:
+        if model.lm_head.out_features < size:
             raise CheckpointError(f"{name}: the model has fewer logit rows than its tokenizer has shared ids ({size})")
         if tokenizer.convert_tokens_to_ids(family.markers.pad) != _audio_id(model.config):
             raise CheckpointError(f"{name}: tokenizer and model disagree on which token stands for audio")
