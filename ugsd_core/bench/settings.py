@@ -27,7 +27,7 @@ class BenchSettings:
         precisions: Of that model.
         device: Where that model runs.
         layers: Fewer decoder layers than the shape has, to try things out; the results say so. None takes all.
-        tokens: Caption tokens decoded in each repetition.
+        tokens: Caption tokens decoded in each turn.
         block_lengths: Of the blocks whose verification is timed.
         timeline_rho: Share of the draft that is sent in the timeline of a real size; None leaves it out.
         verify_ms: What the stand-in verifier of that timeline takes for a block; None takes the edge's own time.
@@ -43,7 +43,7 @@ class BenchSettings:
     precisions: tuple[str, ...] = PRECISIONS
     device: str = "cpu"
     layers: int | None = None
-    tokens: int = 16
+    tokens: int = 8
     block_lengths: tuple[int, ...] = (4, 8, 16)
     timeline_rho: float | None = None
     verify_ms: float | None = None

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(f"{name:{width}}  {benchmark.what}" for name, benchmark in BENCHMARKS.items()))
         return 0
     settings = BenchSettings(
-        rounds=args.rounds,
+        rounds=(4 if args.size else 10) if args.rounds is None else args.rounds,
         threads=args.threads,
         rtts_ms=tuple(args.rtt),
         size=args.size,

@@ -27,7 +27,7 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     parser.add_argument("--list", action="store_true", help="say what each benchmark measures, and do nothing else")
     parser.add_argument("--out", metavar="FOLDER", help="write bench.json, a table and pictures there instead")
-    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="repetitions of each comparison (10)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="repetitions of each comparison (10; 4 with --size)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the edge (as the program chooses)")
     parser.add_argument(
         "--rtt", type=float, nargs="+", default=(0.0, 50.0, 100.0), metavar="MS", help="round trips (0 50 100)"
@@ -36,7 +36,7 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     size.add_argument("--size", choices=SIZES, help="shape to measure; 30b-a3b is for --device cuda")
     size.add_argument("--precision", nargs="+", choices=PRECISIONS, default=PRECISIONS, help="of that model (all)")
     size.add_argument("--device", default="cpu", help="where that model runs: cpu or cuda (cpu)")
-    size.add_argument("--tokens", type=int, default=16, metavar="N", help="caption tokens decoded a repetition (16)")
+    size.add_argument("--tokens", type=int, default=8, metavar="N", help="caption tokens decoded in a turn (8)")
     size.add_argument("--block", type=int, nargs="+", default=(4, 8, 16), metavar="K", help="blocks verified (4 8 16)")
     size.add_argument("--layers", type=int, metavar="N", help="fewer layers than the shape has, to try things out")
     size.add_argument(
