@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,6 +122,9 @@ class ScriptedDraft:
         fused = text if head is None else float(fuse_labels((masses, 0.5), (head, 0.5))[label])
         return masses, label_entropy_nats(masses), None if head is None else 1.0 - head[label], 1.0 - text, 1.0 - fused
 
+    def ahead(self, revision: int, stop: Callable[[], bool]) -> int:
+        return 0
+
     def rollback(self, length: int) -> None:
         self.calls.append(("rollback", length))
         del self.held[length:]
@@ -167,6 +170,10 @@ class ScriptedDrafter:
 
     def caption_text(self) -> CaptionText:
         return CaptionText(_token_bytes())
+
+    @property
+    def backend(self) -> str:
+        return "fake"
 
     @property
     def has_head(self) -> bool:

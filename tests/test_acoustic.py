@@ -28,6 +28,18 @@ def test_equals_whispers_feature_extractor(n_mels: int) -> None:
     np.testing.assert_allclose(ours, expected[:, :100], atol=1e-4)
 
 
+@pytest.mark.parametrize("n_mels", [80, 128])
+def test_window_and_filters_are_transformers_to_the_last_bit(n_mels: int) -> None:
+    from transformers.audio_utils import mel_filter_bank, window_function
+
+    from ugsd_core.acoustic import _filters
+
+    window, bank = _filters(n_mels)
+    theirs = mel_filter_bank(201, n_mels, 0.0, 8_000.0, 16_000, norm="slaney", mel_scale="slaney")
+    assert np.array_equal(bank, theirs.T.astype(np.float32))
+    assert np.array_equal(window, window_function(400, "hann").astype(np.float32))
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 def test_quantisation_error_is_at_most_half_a_step(bits: int) -> None:
     features = log_mel(NOISE, FeatureSpec())

@@ -20,8 +20,10 @@ from ugsd_core import __version__
 from ugsd_core.audio import Utterance, utterance_from_samples
 from ugsd_core.cli import main
 from ugsd_core.cli.caption import options_from
+from ugsd_core.cli.edge_parser import BACKEND_NAMES
 from ugsd_core.cli.parser import ACCEPTANCE_NAMES, GATE_NAMES, PRESET_NAMES, PROMPT_NAMES, build_parser
 from ugsd_core.errors import AudioError, CheckpointError, VerifierUnavailable
+from ugsd_core.models.backends import BACKENDS
 from ugsd_core.options import PRESETS, DecodingOptions, preset
 from ugsd_core.result import caption_result
 from ugsd_core.terminal import LiveTokens, choose_look, marked_text, paint, wrap
@@ -61,7 +63,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
     class FakeCaptioner:
         @classmethod
-        def load(cls, edge: str | None = None, *, link: Any = None, device: str, dtype: str) -> FakeCaptioner:
+        def load(
+            cls, edge: str | None = None, *, link: Any = None, device: str, dtype: str, backend: str
+        ) -> FakeCaptioner:
+            assert backend == "auto"
             if edge == "wrong":
                 raise CheckpointError("wrong holds no config.json, so it is no checkpoint folder")
             world.loaded.append((edge, getattr(link, "address", None), device, dtype))
@@ -144,6 +149,7 @@ def test_names_in_the_help_are_the_engines() -> None:
     from ugsd_core.models.prompts import prompt_names
 
     assert set(PRESET_NAMES) == set(PRESETS)
+    assert BACKEND_NAMES == BACKENDS
     assert set(GATE_NAMES) == set(GATES.builtin)
     assert set(ACCEPTANCE_NAMES) == set(ACCEPTANCE_RULES.builtin)
     assert prompt_names() == PROMPT_NAMES

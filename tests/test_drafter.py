@@ -14,7 +14,7 @@ from tests.conftest import Pair
 from tests.tiny import utterance
 from ugsd_core.acoustic import AcousticCode, encode_waveform
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDraft, TorchDrafter
+from ugsd_core.drafter import StreamDraft, StreamDrafter
 from ugsd_core.errors import CheckpointError
 from ugsd_core.gate_card import GateCard, GateCards
 from ugsd_core.messages import TokenDrafted
@@ -54,7 +54,7 @@ def mild(emotional_pair: Pair) -> SpeechModel:
 
 def drafted(model: SpeechModel, options: DecodingOptions = EDGE, seed: int = 0) -> list[TokenDrafted]:
     clip = utterance(seed, 0.7)
-    return [e for e in Captioner(TorchDrafter(model)).stream(clip, options) if isinstance(e, TokenDrafted)]
+    return [e for e in Captioner(StreamDrafter(model)).stream(clip, options) if isinstance(e, TokenDrafted)]
 
 
 def test_labels_are_looked_at_at_emotion_positions_and_nowhere_else(mild: SpeechModel) -> None:
@@ -111,8 +111,8 @@ def test_the_signals_change_no_token(emotional_pair: Pair) -> None:
     assert [event.token_id for event in drafted(with_head(model))] == ids
 
 
-def draft(model: SpeechModel, **changes: object) -> TorchDraft:
-    return TorchDrafter(model).begin(code_for(model), EDGE.changed(**changes), "0a1b2c3d4e5f6071")
+def draft(model: SpeechModel, **changes: object) -> StreamDraft:
+    return StreamDrafter(model).begin(code_for(model), EDGE.changed(**changes), "0a1b2c3d4e5f6071")
 
 
 def test_looking_ahead_costs_no_forward_pass_and_changes_nothing(
@@ -152,7 +152,7 @@ def test_a_look_ahead_is_forgotten_with_what_it_was_behind(emotional_pair: Pair)
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_cut_captions_of_real_models_are_lossless_and_whole(emotional_pair: Pair, k: int) -> None:
     captioner = Captioner(
-        TorchDrafter(with_head(emotional_pair.edge)), LocalLink(TorchVerifier(emotional_pair.verifier))
+        StreamDrafter(with_head(emotional_pair.edge)), LocalLink(TorchVerifier(emotional_pair.verifier))
     )
     for seed in range(3):
         clip = utterance(seed, 0.7)
@@ -168,27 +168,27 @@ def test_cut_captions_of_real_models_are_lossless_and_whole(emotional_pair: Pair
 
 
 def test_the_wording_follows_the_utterance_and_a_prompt_that_was_asked_for_comes_first(pair: Pair) -> None:
-    drafter = TorchDrafter(replace(pair.edge, wordings=("brief", "paper")))
+    drafter = StreamDrafter(replace(pair.edge, wordings=("brief", "paper")))
     names = [drafter.prompt_name(EDGE, f"{n:08x}ffffffff") for n in range(4)]
     assert names == ["brief", "paper", "brief", "paper"]
     assert drafter.prompt_name(EDGE.changed(prompt="paper"), "00000000") == "paper"
-    assert TorchDrafter(pair.edge).prompt_name(EDGE, "00000000") is None
+    assert StreamDrafter(pair.edge).prompt_name(EDGE, "00000000") is None
 
 
 def test_the_prompt_of_the_wording_is_what_the_model_reads(pair: Pair) -> None:
-    worded = TorchDrafter(replace(pair.edge, wordings=("brief", "paper")))
+    worded = StreamDrafter(replace(pair.edge, wordings=("brief", "paper")))
     for utterance_id, prompt in (("00000000", "brief"), ("00000001", "paper")):
         own = worded.begin(code_for(pair.edge), EDGE, utterance_id)
-        plain = TorchDrafter(pair.edge).begin(code_for(pair.edge), EDGE.changed(prompt=prompt), utterance_id)
+        plain = StreamDrafter(pair.edge).begin(code_for(pair.edge), EDGE.changed(prompt=prompt), utterance_id)
         assert own.input_tokens == plain.input_tokens
         assert own.next(0, last=False).signals == plain.next(0, last=False).signals
 
 
 def test_a_card_is_read_with_the_checkpoint(pair: Pair, tmp_path: Path) -> None:
-    assert TorchDrafter(pair.edge).gate_card("en") is None
+    assert StreamDrafter(pair.edge).gate_card("en") is None
     GateCards("edge", "verifier", {"zh": CARD}).write(tmp_path)
-    drafter = TorchDrafter(replace(pair.edge, folder=tmp_path))
+    drafter = StreamDrafter(replace(pair.edge, folder=tmp_path))
     assert drafter.gate_card("zh") == CARD and drafter.gate_card("en") is None
     (tmp_path / "gate.json").write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
-        TorchDrafter(replace(pair.edge, folder=tmp_path))
+        StreamDrafter(replace(pair.edge, folder=tmp_path))

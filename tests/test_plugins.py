@@ -26,7 +26,7 @@ from ugsd_core.captioner import Captioner
 from ugsd_core.cli import main
 from ugsd_core.corpora import FORMATS, read_corpus
 from ugsd_core.decoding import decode
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import HandshakeRefused, OptionError, PluginError, ProtocolError
 from ugsd_core.evaluation.systems import own_system
 from ugsd_core.gate import GATES, follows_budget, gate, has_threshold, own_tau
@@ -239,7 +239,7 @@ def test_a_verifier_without_the_rule_refuses_the_caption_and_says_what_to_instal
     pair = pairs("qwen2_5_omni")
     options = DecodingOptions(gate="always", acceptance="near_best", max_tokens=8)
     with serving(TorchVerifier(pair.verifier)) as address, WebSocketLink(address) as link:
-        captioner = Captioner(TorchDrafter(pair.edge), link)
+        captioner = Captioner(StreamDrafter(pair.edge), link)
         assert list(captioner.stream(utterance(1), options)), "installed on both sides it works"
         bare = plugins.Registry("acceptance", ACCEPTANCE_RULES.builtin, ACCEPTANCE_RULES._adapt)
         monkeypatch.setattr(bare, "find", lambda name: (_ for _ in ()).throw(OptionError(name)))

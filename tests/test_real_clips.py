@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Pair
 from ugsd_core.audio import Utterance, load_utterance
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.lexicon import emotions_in
 from ugsd_core.messages import CaptionFinished
 from ugsd_core.models.speech_model import SpeechModel
@@ -52,7 +52,7 @@ def embedded() -> tuple[SpeechModel, SpeechModel]:
 
 
 def captioner(edge: SpeechModel, verifier: SpeechModel) -> Captioner:
-    return Captioner(TorchDrafter(edge), LocalLink(TorchVerifier(verifier)))
+    return Captioner(StreamDrafter(edge), LocalLink(TorchVerifier(verifier)))
 
 
 def ids(made: Captioner, clip: Utterance, options: DecodingOptions) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from tests.conftest import Pair
 from tests.tiny import utterance
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import HandshakeRefused, ProtocolError
 from ugsd_core.lexicon import EMOTION_LABELS
 from ugsd_core.messages import CaptionFinished, GenerateRequest, OpenRequest, Verdict, VerifyRequest
@@ -223,7 +223,7 @@ def test_eight_utterances_at_once_get_what_they_get_alone(pair: Pair) -> None:
 
 def test_lossless_equals_cloud_only_on_random_pairs(pair: Pair) -> None:
     """Eight block settings on seven clips, 56 captions a class, against the verifier's own greedy captions."""
-    captioner = Captioner(TorchDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
+    captioner = Captioner(StreamDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
 
     def ids(options: DecodingOptions, seed: int) -> tuple[int, ...]:
         last = list(captioner.stream(utterance(seed, 0.4), options))[-1]
@@ -249,7 +249,7 @@ def test_pairs_that_do_not_fit_are_named(pairs: object, pair: Pair) -> None:
 def test_unlike_families_work_together_on_the_log_mel(pairs) -> None:
     """A 2.5 edge and a 3 verifier share text ids and the mel code, and nothing else."""
     edge, verifier = pairs("qwen2_5_omni").edge, pairs("qwen3_omni_moe").verifier
-    captioner = Captioner(TorchDrafter(edge), LocalLink(TorchVerifier(verifier)))
+    captioner = Captioner(StreamDrafter(edge), LocalLink(TorchVerifier(verifier)))
     cloud = list(captioner.stream(utterance(1), DecodingOptions(mode="cloud", max_tokens=16)))[-1]
     ours = list(captioner.stream(utterance(1), preset("lossless", max_tokens=16)))[-1]
     assert isinstance(cloud, CaptionFinished) and isinstance(ours, CaptionFinished)

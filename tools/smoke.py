@@ -65,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.smoke", description=__doc__.splitlines()[0])
     parser.add_argument("--venv", metavar="DIR", type=Path, help="an environment to make or use again (a new one)")
     parser.add_argument("--dist", metavar="DIR", type=Path, default=ROOT / "dist", help="for sdist and wheel (dist)")
-    parser.add_argument("--edge", action="store_true", help="install the edge alone, and try that")
+    parser.add_argument(
+        "--edge", nargs="?", const="edge", choices=("edge", "edge-onnx"),
+        help="install the edge alone, and try that; edge-onnx: without PyTorch",
+    )  # fmt: skip
     args = parser.parse_args(argv)
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="ugsd-smoke-") as name:
@@ -77,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if args.edge:
                 room.install("--no-deps", "--force-reinstall", str(wheel))
                 needs = subprocess.run(
-                    [room.python, "-m", "ugsd_core.cli", "doctor", "--requirements", "edge"],
+                    [room.python, "-m", "ugsd_core.cli", "doctor", "--requirements", args.edge],
                     cwd=room.work, env=room.environ(), stdout=subprocess.PIPE, text=True, check=True,
                 )  # fmt: skip
                 (folder / "edge.txt").write_text(needs.stdout, encoding="utf-8")
@@ -87,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             else:
                 room.install("--no-deps", "--force-reinstall", str(wheel))
         with timed("using it", seconds):
-            found = inside(room, "edge" if args.edge else "all")
+            found = inside(room, args.edge or "all")
         sizes = {
             "sdist": megabytes(sdist),
             "wheel": megabytes(wheel),

@@ -140,19 +140,32 @@ class AcousticCode:
 @lru_cache(maxsize=2)
 def _filters(n_mels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Hann window (n_fft,) and Slaney mel filters (n_mels, n_fft // 2 + 1)."""
-    from transformers.audio_utils import mel_filter_bank, window_function
-
-    bank = mel_filter_bank(
-        num_frequency_bins=N_FFT // 2 + 1,
-        num_mel_filters=n_mels,
-        min_frequency=0.0,
-        max_frequency=SAMPLE_RATE_HZ / 2,
-        sampling_rate=SAMPLE_RATE_HZ,
-        norm="slaney",
-        mel_scale="slaney",
-    )
-    window = window_function(N_FFT, "hann")
+    window = np.hanning(N_FFT + 1)[:-1]
+    corners = _hz_of(np.linspace(0.0, _mel_of(SAMPLE_RATE_HZ / 2), n_mels + 2))
+    widths = np.diff(corners)
+    distance = corners[None, :] - np.linspace(0, SAMPLE_RATE_HZ // 2, N_FFT // 2 + 1)[:, None]
+    rising, falling = -distance[:, :-2] / widths[:-1], distance[:, 2:] / widths[1:]
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    bank = triangles * (2.0 / (corners[2:] - corners[:-2]))  # each filter passes the same energy of white noise
     return window.astype(np.float32), np.ascontiguousarray(bank.T.astype(np.float32))
+
+
+# Slaney's mel scale: linear up to 1 kHz, logarithmic above, a factor of 6.4 in 27 mels.
+_LINEAR_HZ_A_MEL = 200.0 / 3.0
+_KNEE_HZ = 1000.0
+_KNEE_MEL = 15.0
+_MEL_A_LOG = 27.0 / np.log(6.4)
+
+
+def _mel_of(frequency_hz: float) -> float:
+    if frequency_hz < _KNEE_HZ:
+        return 3.0 * frequency_hz / 200.0
+    return float(_KNEE_MEL + np.log(frequency_hz / _KNEE_HZ) * _MEL_A_LOG)
+
+
+def _hz_of(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = _KNEE_HZ * np.exp((np.log(6.4) / 27.0) * (mels - _KNEE_MEL))
+    return np.where(mels >= _KNEE_MEL, above, _LINEAR_HZ_A_MEL * mels)
 
 
 def log_mel(samples: NDArray[np.float32], spec: FeatureSpec) -> NDArray[np.float32]:

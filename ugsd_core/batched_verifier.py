@@ -113,6 +113,12 @@ class BatchedVerifier(TorchVerifier):
         except (OptionError, CheckpointError) as error:
             raise ProtocolError(str(error), "bad_open") from error
 
+    def _judge_first(self, held: TorchVerifierUtterance, request: VerifyRequest) -> None:
+        """See `TorchVerifier.warm_up`."""
+        (outcome,) = self.work_together([JudgeTask(held, request)])
+        if isinstance(outcome, Exception):
+            raise outcome
+
     def work_together(self, tasks: Sequence[Task]) -> list[Outcome]:
         """See `BatchingVerifier.work_together`. If the shared pass fails, each task is done alone."""
         outcomes = self._pass(tasks)

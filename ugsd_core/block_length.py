@@ -7,8 +7,17 @@ from typing import Literal, Protocol
 
 from ugsd_core.errors import OptionError
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pace import BlockTimes, Pace
 
-__all__ = ["BLOCK_LENGTHS", "AdaptiveLength", "BlockLength", "BlockOutcome", "FixedLength", "block_length"]
+__all__ = [
+    "BLOCK_LENGTHS",
+    "AdaptiveLength",
+    "BlockLength",
+    "BlockOutcome",
+    "DelayLength",
+    "FixedLength",
+    "block_length",
+]
 
 BlockOutcome = Literal["kept", "accepted", "corrected", "unverified"]
 
@@ -19,8 +28,13 @@ class BlockLength(Protocol):
     def next_length(self) -> int:
         """Tokens of the next block, at least 1."""
 
-    def observe(self, outcome: BlockOutcome) -> None:
-        """Learn what became of the block: kept locally, fully accepted, corrected, or left unverified."""
+    def observe(self, outcome: BlockOutcome, times: BlockTimes | None = None) -> None:
+        """Learn what became of the block: kept locally, fully accepted, corrected, or left unverified.
+
+        Args:
+            outcome: Of the block.
+            times: What was measured of it.
+        """
 
 
 class FixedLength:
@@ -33,7 +47,7 @@ class FixedLength:
         """k."""
         return self._k
 
-    def observe(self, outcome: BlockOutcome) -> None:
+    def observe(self, outcome: BlockOutcome, times: BlockTimes | None = None) -> None:
         """Nothing to learn."""
 
 
@@ -55,20 +69,45 @@ class AdaptiveLength:
             return self._k_short
         return self._k_long if self._accepted_in_a_row >= 2 else self._k
 
-    def observe(self, outcome: BlockOutcome) -> None:
+    def observe(self, outcome: BlockOutcome, times: BlockTimes | None = None) -> None:
         """Count accepted blocks in a row and remember the last outcome."""
         self._last = outcome
         self._accepted_in_a_row = self._accepted_in_a_row + 1 if outcome == "accepted" else 0
 
 
-BLOCK_LENGTHS: dict[str, Callable[[DecodingOptions], BlockLength]] = {
-    "fixed": lambda o: FixedLength(o.k),
-    "adaptive": lambda o: AdaptiveLength(o.k, o.k_short, o.k_long),
+class DelayLength:
+    """Whatever length takes the least time per committed token, by what was measured so far (`ugsd_core.pace`).
+
+    Block boundaries then follow from times, so that two runs of one clip may differ in them; not so with the other
+    rules. A verdict that came from a busy machine teaches like any other.
+    """
+
+    def __init__(self, k: int, pace: Pace, *, bonus: bool, ahead: bool) -> None:
+        self._k, self._pace, self._bonus, self._ahead = k, pace, bonus, ahead
+
+    def next_length(self) -> int:
+        """The best length known; k until a few blocks were sent."""
+        return self._pace.best_length(self._k, bonus=self._bonus, ahead=self._ahead)
+
+    def observe(self, outcome: BlockOutcome, times: BlockTimes | None = None) -> None:
+        """Hand on what was measured."""
+        if times is not None:
+            self._pace.learn(times, sent=outcome != "kept")
+
+
+BLOCK_LENGTHS: dict[str, Callable[[DecodingOptions, Pace], BlockLength]] = {
+    "fixed": lambda o, _: FixedLength(o.k),
+    "adaptive": lambda o, _: AdaptiveLength(o.k, o.k_short, o.k_long),
+    "delay": lambda o, pace: DelayLength(o.k, pace, bonus=o.bonus, ahead=o.ahead),
 }
 
 
-def block_length(options: DecodingOptions) -> BlockLength:
+def block_length(options: DecodingOptions, pace: Pace | None = None) -> BlockLength:
     """The rule that the options name.
+
+    Args:
+        options: Name the rule.
+        pace: What earlier captions taught; None begins anew.
 
     Raises:
         OptionError: If there is no such rule.
@@ -77,4 +116,4 @@ def block_length(options: DecodingOptions) -> BlockLength:
         raise OptionError(
             f"there is no block-length rule {options.block_length!r}; choose one of {', '.join(BLOCK_LENGTHS)}"
         )
-    return BLOCK_LENGTHS[options.block_length](options)
+    return BLOCK_LENGTHS[options.block_length](options, Pace() if pace is None else pace)

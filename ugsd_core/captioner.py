@@ -16,6 +16,7 @@ from ugsd_core.decoding import decode
 from ugsd_core.gate import GateMaker, first_threshold, gate, gate_warnings
 from ugsd_core.messages import CaptionStarted, Event, FeaturesReady
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pace import Pace
 
 if TYPE_CHECKING:
     from ugsd_core.audio import Utterance
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Captioner"]
 
-#: Budget keepers held at a time; the one that was not used for longest is forgotten first.
+#: Budget keepers, and paces, held at a time; the one that was not used for longest is forgotten first.
 KEEPERS = 32
 
 
@@ -39,6 +40,7 @@ class Captioner:
         self.drafter = drafter
         self.link = link
         self._keepers: OrderedDict[tuple[object, ...], BudgetKeeper] = OrderedDict()
+        self._paces: OrderedDict[tuple[object, ...], Pace] = OrderedDict()
 
     @classmethod
     def load(
@@ -48,20 +50,24 @@ class Captioner:
         link: VerifierLink | None = None,
         device: str = "cpu",
         dtype: str = "float32",
+        backend: str = "auto",
     ) -> Captioner:
         """Load an edge checkpoint (None: the embedded edge).
 
-        Raises:
-            CheckpointError, OptionError: As `load_speech_model`.
-        """
-        from ugsd_core.drafter import TorchDrafter
-        from ugsd_core.models.loading import default_checkpoint, limit_threads, load_speech_model
+        Args:
+            backend: What computes it, one of `ugsd_core.models.backends.BACKENDS`.
 
-        model = load_speech_model(edge or default_checkpoint("edge"), device=device, dtype=dtype)
-        limit_threads(model)
+        Raises:
+            CheckpointError, OptionError, InstallationError: As `load_edge_model`.
+        """
+        from ugsd_core.drafter import StreamDrafter
+        from ugsd_core.models.backends import load_edge_model
+        from ugsd_core.models.loading import default_checkpoint
+
+        model = load_edge_model(edge or default_checkpoint("edge"), backend, device=device, dtype=dtype)
         for language in ("en", "zh"):  # now, and not on the clock of the first caption
             model.emotion_tokens(language)
-        return cls(TorchDrafter(model), link)
+        return cls(StreamDrafter(model), link)
 
     def warm_up(self) -> None:
         """Caption half a second of noise once, so that the first visitor does not pay for lazy initialisation."""
@@ -110,7 +116,7 @@ class Captioner:
             options.language,
             options.mode,
             options.to_dict(),
-            {"edge": asdict(info)},
+            {"edge": asdict(info) | {"backend": self.drafter.backend}},
             info.vocabulary_size,
             warnings,
         )
@@ -128,7 +134,19 @@ class Captioner:
             started_at=started_at,
             keeper=keeper,
             make_gate=make_gate,
+            pace=self._pace(options),
         )
+
+    def _pace(self, options: DecodingOptions) -> Pace | None:
+        """What captions of these settings taught a block length that learns; None for one that doesn't."""
+        if options.block_length != "delay":
+            return None
+        key = tuple(options.to_dict().values())
+        pace = self._paces.setdefault(key, Pace())
+        self._paces.move_to_end(key)
+        if len(self._paces) > KEEPERS:
+            self._paces.popitem(last=False)
+        return pace
 
     def budget_keeper(self, options: DecodingOptions) -> BudgetKeeper | None:
         """What keeps the budget of these options; None if there is none to keep, or a promise comes first.

@@ -7,8 +7,9 @@ else: whoever closes the generator cancels the caption on both sides.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from time import perf_counter
 
@@ -22,6 +23,7 @@ from ugsd_core.drafter import Draft, Drafter
 from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, VerifierBusy, WireError
 from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
+from ugsd_core.inquiry import Inquiry
 from ugsd_core.messages import (
     Alternative,
     BlockEscalated,
@@ -38,6 +40,7 @@ from ugsd_core.messages import (
     VerifyRequest,
 )
 from ugsd_core.options import DecodingOptions
+from ugsd_core.pace import BlockTimes, Pace
 from ugsd_core.verifier import RecoveringLink, VerifierLink
 from ugsd_core.wire.deadline import CEILING_S
 
@@ -59,6 +62,7 @@ def decode(
     started_at: float | None = None,
     keeper: BudgetKeeper | None = None,
     make_gate: GateMaker = gate,
+    pace: Pace | None = None,
 ) -> Iterator[Event]:
     """Write one caption.
 
@@ -72,6 +76,7 @@ def decode(
         keeper: Gives the gate's threshold and takes the finished caption into account; None leaves the threshold to
             the options and the gate card.
         make_gate: Makes the gate; by default from the options alone.
+        pace: What earlier captions taught a block length that learns; None begins anew.
 
     Yields:
         Events from `VerifierReady` (if any) to `CaptionFinished`.
@@ -84,7 +89,7 @@ def decode(
     # A misspelt rule is told at once, not when the first block happens to escalate.
     acceptance_rule(options.acceptance, rank=options.rank, probability=options.probability)
     started_at = perf_counter() if started_at is None else started_at
-    run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper, make_gate=make_gate)
+    run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper, make_gate=make_gate, pace=pace)
     try:
         yield from run.cloud() if options.mode == "cloud" else run.edge()
     finally:
@@ -104,6 +109,7 @@ class _Run(CaptionRun):
         entropy: Of the last committed token; None if that was the verifier's.
         drafted, sent: Tokens drafted, and how many of them went to the verifier.
         scores: What the keeper wants to know of each block.
+        pace: What earlier captions taught.
     """
 
     keeper: BudgetKeeper | None = None
@@ -117,6 +123,7 @@ class _Run(CaptionRun):
     drafted: int = 0
     sent: int = 0
     scores: list[tuple[float, int]] = field(default_factory=list)
+    pace: Pace | None = None
 
     # ── The loop ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,7 +132,7 @@ class _Run(CaptionRun):
         self.card = self.drafter.gate_card(self.options.language)
         threshold = None if self.keeper is None else self.keeper.threshold
         chosen_gate = self.make_gate(self.options, self.utterance, card=self.card, threshold=threshold)
-        lengths = block_length(self.options)
+        lengths = block_length(self.options, self.pace)
         if self.options.mode == "ugsd":
             try:
                 yield from self.open()
@@ -146,16 +153,19 @@ class _Run(CaptionRun):
                 yield event
                 tokens.append(token)
             draft_ms = (perf_counter() - began) * 1e3
+            times = BlockTimes(len(tokens), None if any(token.ahead for token in tokens) else draft_ms)
             text = "".join(self.pieces)
             block = DraftBlock(index, self.revision, len(self.ids), tuple(tokens), text, self.entropy, tuple(self.ids))
             decision = chosen_gate.decide(block)
             self.count(block, decision)
             if not decision.escalate:
                 yield from self.keep(block, decision, draft_ms)
-                lengths.observe("kept")
+                lengths.observe("kept", times)
             else:
-                outcome = yield from self.escalate(draft, block, decision, draft_ms)
-                lengths.observe(outcome)
+                outcome, verdict, round_trip_s = yield from self.escalate(draft, block, decision, draft_ms)
+                if verdict is not None:
+                    times = replace(times, round_trip_ms=round_trip_s * 1e3, accepted=verdict.accepted)
+                lengths.observe(outcome, times)
             index += 1
         if self.keeper is not None and self.link is not None:  # without a verifier nothing could be spent
             self.keeper.observe(self.scores, self.drafted, self.sent)
@@ -168,12 +178,20 @@ class _Run(CaptionRun):
         for position in range(start, min(start + length, self.options.max_tokens)):
             if self.options.cut == "emotion" and position > start:
                 # Looked at before it is drafted, so that the token behind a cut belongs to no block yet.
-                ahead = draft.peek_emotion(self.revision)
-                if (ahead != "continues") if within else (ahead is not None):
+                place = draft.peek_emotion(self.revision)
+                if (place != "continues") if within else (place is not None):
                     return
             token = draft.next(self.revision, last=position == self.options.max_tokens - 1)
             event = TokenDrafted(
-                self.now(), position, self.revision, index, token.token_id, token.text, token.signals, token.top
+                self.now(),
+                position,
+                self.revision,
+                index,
+                token.token_id,
+                token.text,
+                token.signals,
+                token.top,
+                token.ahead,
             )
             yield event, token
             if token.token_id in self.drafter.end_ids:
@@ -206,15 +224,15 @@ class _Run(CaptionRun):
 
     def escalate(
         self, draft: Draft, block: DraftBlock, decision: GateDecision, draft_ms: float
-    ) -> Generator[Event, None, BlockOutcome]:
+    ) -> Generator[Event, None, tuple[BlockOutcome, Verdict | None, float]]:
         """Have a block judged and merge the verdict; without one in time its tokens stay as drafted.
 
         Returns:
-            The block's outcome, for the block-length rule.
+            The block's outcome, the verdict if one came, and how long that took in seconds: for the block-length rule.
         """
         if not (yield from self.reach()):
             yield from self.leave_unverified(block, 0.0, "the verifier is away")
-            return "unverified"
+            return "unverified", None, 0.0
         assert self.link is not None
         committed = tuple(self.ids[self.acknowledged :])
         draft_ids = tuple(token.token_id for token in block.tokens)
@@ -241,30 +259,34 @@ class _Run(CaptionRun):
         self.sequence += 1
         self.sent += len(draft_ids)
         asked = perf_counter()
+        inquiry = Inquiry(self.link, request, self.deadline_s())
         try:
-            verdict = self.link.judge(request, self.deadline_s())
+            verdict = inquiry.verdict(self.look_ahead(draft, block.revision))
             self.check(request, verdict)
         except (VerdictTimeout, VerifierBusy) as error:
             waited_s = perf_counter() - asked
             self.missed += 1
             self.vain_s += waited_s
             yield from self.frames()
-            yield from self.leave_unverified(block, waited_s * 1e3, str(error))
+            yield from self.leave_unverified(block, waited_s * 1e3, str(error), inquiry.tokens_ahead)
             if self.missed >= MISSED_DEADLINES:
                 yield from self.lose(f"the verifier missed {self.missed} deadlines in a row", for_good=True)
             elif self.vain_s >= MOST_IN_VAIN * self.longest_s():
                 yield from self.lose("the verifier missed too many deadlines", for_good=True)
-            return "unverified"
+            return "unverified", None, 0.0
         except WireError as error:
             _raise_refusal(error)
             yield from self.lose(str(error))
-            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error))
-            return "unverified"
-        round_trip_ms = (perf_counter() - asked) * 1e3
+            yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error), inquiry.tokens_ahead)
+            return "unverified", None, 0.0
         self.missed = 0
         yield from self.frames()
-        yield from self.merge(draft, block, verdict, round_trip_ms)
-        return "accepted" if verdict.replacement is None else "corrected"
+        yield from self.merge(draft, block, verdict, inquiry)
+        return "accepted" if verdict.replacement is None else "corrected", verdict, inquiry.round_trip_s
+
+    def look_ahead(self, draft: Draft, revision: int) -> Callable[[Callable[[], bool]], int] | None:
+        """What the edge does while a verdict is on its way: go on silently; None if it waits."""
+        return partial(draft.ahead, revision) if self.options.ahead else None
 
     def longest_s(self) -> float:
         """The longest wait for a verdict."""
@@ -290,7 +312,7 @@ class _Run(CaptionRun):
         if not consistent:
             raise ProtocolError("the verifier sent a verdict that does not fit the block", "bad_verdict")
 
-    def merge(self, draft: Draft, block: DraftBlock, verdict: Verdict, round_trip_ms: float) -> Iterator[Event]:
+    def merge(self, draft: Draft, block: DraftBlock, verdict: Verdict, inquiry: Inquiry) -> Iterator[Event]:
         """Commit what was accepted, put the verifier's token in the rejected one's place, drop the rest."""
         began = perf_counter()
         accepted = verdict.accepted
@@ -333,16 +355,19 @@ class _Run(CaptionRun):
             len(block.tokens),
             accepted,
             extra is not None,
-            max(0.0, round_trip_ms - verdict.verify_ms - verdict.queued_ms),
+            max(0.0, inquiry.round_trip_s * 1e3 - verdict.verify_ms - verdict.queued_ms),
             verdict.verify_ms,
             merge_ms,
             verdict.queued_ms,
+            inquiry.tokens_ahead,
         )
 
-    def leave_unverified(self, block: DraftBlock, waited_ms: float, reason: str) -> Iterator[Event]:
+    def leave_unverified(
+        self, block: DraftBlock, waited_ms: float, reason: str, tokens_ahead: int = 0
+    ) -> Iterator[Event]:
         """Commit a block that wanted the verifier and did not get it."""
         yield BlockUnverified(
-            self.now(), block.index, block.revision, block.start, len(block.tokens), waited_ms, reason
+            self.now(), block.index, block.revision, block.start, len(block.tokens), waited_ms, reason, tokens_ahead
         )
         for token in block.tokens:
             yield self.commit(block, token, "unverified")

@@ -21,6 +21,7 @@ class DraftToken:
 
     Attributes:
         emotion: What the position has to do with an emotion word; None if it is no emotion position.
+        ahead: Whether its forward pass ran while a verdict was on its way.
     """
 
     position: int
@@ -29,6 +30,7 @@ class DraftToken:
     signals: Signals
     top: tuple[Alternative, ...]
     emotion: EmotionPlace | None = None
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,41 @@
-"""Edge side: read the request, draft token by token, roll back, go on."""
+"""Edge side: read the request, draft token by token, roll back, go on.
+
+`StreamDrafter` drafts on any model that opens a `Stream`: torch (`models/speech_model.py`) or another back end. Nothing
+here computes a forward pass, so this module needs numpy alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode, FeatureSpec
+from ugsd_core.ahead import Foresight, Prediction
 from ugsd_core.draft_block import DraftToken
 from ugsd_core.gate_card import GateCard, GateCards, read_gate_cards
 from ugsd_core.messages import Alternative, Signals, VerifierInfo
-from ugsd_core.models.caption_stream import CaptionStream
+from ugsd_core.models.emotion_head import EmotionHead
 from ugsd_core.models.emotion_tokens import (
     COULD_HOLD,
     EmotionPlace,
     EmotionText,
+    EmotionTokens,
     fuse_labels,
     label_entropy_nats,
     normalise_labels,
 )
-from ugsd_core.models.speech_model import SpeechModel
-from ugsd_core.models.text import CaptionText
+from ugsd_core.models.prompts import Language
+from ugsd_core.models.text import CaptionText, TokenBytes
 from ugsd_core.options import DecodingOptions
-from ugsd_core.uncertainty import Distribution, distribution, log_softmax, mutual_information_nats, sample
+from ugsd_core.uncertainty import Distribution, log_softmax, mutual_information_nats, sample
 
-__all__ = ["Draft", "Drafter", "TorchDraft", "TorchDrafter"]
+__all__ = ["Draft", "Drafter", "Stream", "StreamDraft", "StreamDrafter", "StreamModel"]
 
 #: Share of the last hidden state that a dropout sample switches off (MC-dropout on the output layer).
 DROPOUT = 0.1
@@ -64,6 +70,17 @@ class Draft(Protocol):
         Its distribution is read for this and kept, so that `next` costs no second forward pass.
         """
 
+    def ahead(self, revision: int, stop: Callable[[], bool]) -> int:
+        """Draft on silently until told to stop or the caption would end; returns how many tokens that came to.
+
+        The caption stays what it is. What was drafted is used as far as the tokens that follow agree with it, so that
+        the next tokens are those that would have been drafted without, only sooner.
+
+        Args:
+            revision: Of the caption, as it will be if the verdict changes nothing.
+            stop: Asked before each forward pass.
+        """
+
     def rollback(self, length: int) -> None:
         """Forget all caption tokens from position ``length`` on."""
 
@@ -86,6 +103,10 @@ class Drafter(Protocol):
         """The acoustic code it reads."""
 
     @property
+    def backend(self) -> str:
+        """What computes it: ``torch`` or ``onnx``; others may name themselves."""
+
+    @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
 
@@ -106,14 +127,93 @@ class Drafter(Protocol):
         """Read the request (prefill)."""
 
 
-class TorchDrafter:
-    """A `SpeechModel` that drafts.
+class Stream(Protocol):
+    """One caption on one model: what a draft needs of it, whatever computes the forward passes.
+
+    Holds the request and ``length`` caption tokens. Rolled back and continued, it equals a fresh start.
+
+    One whose attribute ``rows_agree`` is true predicts the same, to rounding in 32 bits, whether tokens are fed
+    together or one by one; then a rejected suffix is tried again in one pass. Without the attribute it is not.
+    """
+
+    @property
+    def input_tokens(self) -> int:
+        """Tokens of the request, audio placeholders included."""
+
+    @property
+    def length(self) -> int:
+        """Caption tokens held."""
+
+    @property
+    def label_posterior(self) -> NDArray[np.float32] | None:
+        """What the emotion head makes of the audio: (9,); None without a head."""
+
+    @property
+    def width(self) -> int:
+        """Size of the hidden state from which a token is predicted."""
+
+    def next_logits(self) -> NDArray[np.float32]:
+        """Logits (V,) of the token at position ``length``."""
+
+    def feed(self, ids: Sequence[int], *, rows: int) -> NDArray[np.float32]:
+        """Append at least one id; the last ``rows`` ≤ ``len(ids) + 1`` predictions, (rows, V)."""
+
+    def masked_logits(self, masks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `next_logits` with the hidden state multiplied by each of the masks: (n, width) -> (n, V)."""
+
+    def truncate(self, length: int) -> None:
+        """Forget all caption tokens from position ``length`` on."""
+
+
+class StreamModel(Protocol):
+    """A model that opens streams: what a drafter needs of it."""
+
+    @property
+    def info(self) -> VerifierInfo:
+        """Name and fingerprints."""
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The acoustic code it reads."""
+
+    @property
+    def backend(self) -> str:
+        """Its back end's name."""
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Tokens that end a caption."""
+
+    @property
+    def head(self) -> EmotionHead | None:
+        """Its emotion head, if it has one."""
+
+    @property
+    def token_bytes(self) -> TokenBytes:
+        """Bytes of its tokens."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it was loaded from; None for a name on the hub."""
+
+    def emotion_tokens(self, language: str) -> EmotionTokens:
+        """Which of its tokens name an emotion in a language."""
+
+    def wording(self, utterance: str) -> str | None:
+        """The prompt that asks for an utterance's wording; None if there is nothing to choose."""
+
+    def open(self, code: AcousticCode, prompt: str | None, language: Language) -> Stream:
+        """Read the request (prefill)."""
+
+
+class StreamDrafter:
+    """A model that drafts.
 
     Raises:
         CheckpointError: If the checkpoint's gate card is damaged.
     """
 
-    def __init__(self, model: SpeechModel) -> None:
+    def __init__(self, model: StreamModel) -> None:
         self.model = model
         #: Cards of the checkpoint; may be replaced, as calibration does before it writes new ones.
         self.gate_cards: GateCards | None = read_gate_cards(model.folder)
@@ -127,6 +227,11 @@ class TorchDrafter:
     def features(self) -> FeatureSpec:
         """The acoustic code it reads."""
         return self.model.features
+
+    @property
+    def backend(self) -> str:
+        """What computes it."""
+        return self.model.backend
 
     @property
     def end_ids(self) -> frozenset[int]:
@@ -150,30 +255,41 @@ class TorchDrafter:
         """The prompt asked for, else the utterance's wording, if the checkpoint knows several."""
         return self.model.wording(utterance) if options.prompt is None else options.prompt
 
-    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> TorchDraft:
+    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> StreamDraft:
         """Read the request (prefill)."""
-        return TorchDraft(self.model, code, options, utterance, self.prompt_name(options, utterance))
+        return StreamDraft(self.model, code, options, utterance, self.prompt_name(options, utterance))
 
 
-class TorchDraft:
-    """One caption on a `SpeechModel`.
+class StreamDraft:
+    """One caption on a `StreamModel`.
 
     Holds all caption ids; those the model has not read yet are *pending* and are fed with the next step, so that a
-    correction costs no forward pass of its own.
+    correction costs no forward pass of its own. What the model has read may reach further (`Foresight`).
     """
 
     def __init__(
-        self, model: SpeechModel, code: AcousticCode, options: DecodingOptions, utterance: str, prompt: str | None
+        self, model: StreamModel, code: AcousticCode, options: DecodingOptions, utterance: str, prompt: str | None
     ) -> None:
         self._emotions = EmotionText(model.emotion_tokens(options.language))
         began = perf_counter()
         self._model = model
         self._options = options
         self._utterance_seed = int(utterance[:8] or "0", 16)
-        self._stream: CaptionStream = model.open(code, prompt, options.language)
+        self._stream: Stream = model.open(code, prompt, options.language)
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
         self._seen: _Next | None = None
+        # MC-dropout draws from the stream's own last state, which is another one once the stream is ahead.
+        self._may_go_ahead = options.ahead and not options.mc_dropout_samples
+        self._foresight = Foresight(
+            self._stream,
+            options.top_k,
+            self._choice,
+            model.end_ids,
+            keep_logits=options.temperature > 0.0,
+            ahead=self._may_go_ahead,
+            again=self._may_go_ahead and bool(getattr(self._stream, "rows_agree", False)),
+        )
         head = self._stream.label_posterior
         self.label_posterior = None if head is None else _rounded(head)
         self.prefill_ms = (perf_counter() - began) * 1e3
@@ -190,26 +306,35 @@ class TorchDraft:
         signals = self._signals(seen, self._mc_dropout_nats(position, revision))
         top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.distribution.top[: self._options.top_k])
         piece = self.append(seen.token_id, last=last)
-        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion)
+        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion, seen.ahead)
 
     def peek_emotion(self, revision: int) -> EmotionPlace | None:
         """What the next token has to do with an emotion word."""
         return self._look(revision).emotion
 
+    def ahead(self, revision: int, stop: Callable[[], bool]) -> int:
+        """Draft on silently; not with MC-dropout, whose samples need the stream where the caption is."""
+        if not self._may_go_ahead or (self._ids and self._ids[-1] in self._model.end_ids):
+            return 0
+        return self._foresight.ahead(self._ids, revision, self._options.max_tokens, stop)
+
     def _look(self, revision: int) -> _Next:
         """The next token, read once and kept until something is appended or forgotten."""
         if self._seen is None or self._seen.revision != revision:
-            pending = self._ids[self._stream.length :]
-            logits = self._stream.feed(pending, rows=1)[0] if pending else self._stream.next_logits()
-            seen = distribution(logits, self._options.top_k)
-            temperature = self._options.temperature
-            seed = self._seed(len(self._ids), revision)
-            token_id = sample(logits, temperature, seed) if temperature else seen.best
-            self._seen = self._emotion(revision, seen, token_id)
+            prediction = self._foresight.at_end(self._ids, revision, self._options.max_tokens)
+            token_id = self._choice(prediction, len(self._ids), revision)
+            self._seen = self._emotion(revision, prediction, token_id)
         return self._seen
 
-    def _emotion(self, revision: int, seen: Distribution, token_id: int) -> _Next:
+    def _choice(self, prediction: Prediction, position: int, revision: int) -> int:
+        """The token that is drafted at a position."""
+        if prediction.logits is None:
+            return prediction.distribution.best
+        return sample(prediction.logits, self._options.temperature, self._seed(position, revision))
+
+    def _emotion(self, revision: int, prediction: Prediction, token_id: int) -> _Next:
         """Look at the labels, where there is anything to look at."""
+        seen = prediction.distribution
         tokens = self._emotions.tokens
         place = self._emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
         masses = None
@@ -217,7 +342,7 @@ class TorchDraft:
             masses = tokens.masses_of(seen)
             if place is None:
                 place, masses = ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
-        return _Next(revision, seen, token_id, place, masses)
+        return _Next(revision, seen, token_id, place, masses, prediction.ahead)
 
     def _signals(self, seen: _Next, mc_dropout_nats: float | None) -> Signals:
         of = seen.distribution
@@ -245,27 +370,24 @@ class TorchDraft:
         samples = self._options.mc_dropout_samples
         if samples == 0:
             return None
-        with torch.inference_mode():
-            hidden = self._stream.next_hidden()
-            random = np.random.default_rng(self._seed(position, revision))
-            keep = random.random((samples, hidden.shape[-1])) >= DROPOUT
-            mask = torch.from_numpy(keep.astype(np.float32) / (1.0 - DROPOUT)).to(hidden)
-            logits = np.vstack([self._stream.logits(row) for row in (hidden * mask)[:, None]])
-        return mutual_information_nats(log_softmax(logits))
+        random = np.random.default_rng(self._seed(position, revision))
+        keep = random.random((samples, self._stream.width)) >= DROPOUT
+        masks = keep.astype(np.float32) / np.float32(1.0 - DROPOUT)
+        return mutual_information_nats(log_softmax(self._stream.masked_logits(masks)))
 
     def rollback(self, length: int) -> None:
         """Forget all caption tokens from position ``length`` on."""
         if length < len(self._ids):
             self._seen = None
+        self._foresight.rollback(self._ids, length)
         del self._ids[length:]
         self._text.truncate(length)
         self._emotions.truncate(length)
-        if self._stream.length > length:
-            self._stream.truncate(length)
 
     def append(self, token_id: int, *, last: bool) -> str:
         """Take a token and return what it adds to the text."""
         self._seen = None
+        self._foresight.append(len(self._ids), token_id)
         self._ids.append(token_id)
         piece = self._text.append(token_id, last=last or token_id in self._model.end_ids)
         self._emotions.append(token_id, piece)
@@ -282,6 +404,7 @@ class _Next:
 
     Attributes:
         masses: Label masses (9,) where labels are looked at, else None.
+        ahead: As in `DraftToken`.
     """
 
     revision: int
@@ -289,6 +412,7 @@ class _Next:
     token_id: int
     emotion: EmotionPlace | None
     masses: NDArray[np.float32] | None
+    ahead: bool
 
 
 def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CLOCK_DEFINITIONS", "RATIO_DEFINITIONS", "Clocks", "Ratios", "ratio"]
+__all__ = ["AHEAD_DEFINITIONS", "CLOCK_DEFINITIONS", "RATIO_DEFINITIONS", "Clocks", "Ratios", "ratio"]
 
 #: One plain sentence a ratio, shown wherever the ratio is. Undefined (0/0) is None, never 0.
 RATIO_DEFINITIONS: dict[str, str] = {
@@ -16,6 +16,13 @@ RATIO_DEFINITIONS: dict[str, str] = {
     "meaning_changed_rate": "Sent blocks in which the verifier changed an emotion or a cue's level, not only its "
     "wording, of all blocks sent.",
     "draft_acceptance_rate": "Accepted tokens, of accepted, rejected and ignored ones; kept blocks stay outside.",
+}
+
+#: What the edge drafted ahead in a caption.
+AHEAD_DEFINITIONS: dict[str, str] = {
+    "tokens": "Tokens drafted ahead on the edge while a verdict was on its way.",
+    "used": "Of them, those that were drafted for good behind the verdict, without a pass of their own.",
+    "wasted": "Of them, those that a verdict made worthless.",
 }
 
 #: One plain sentence a clock. Zero is the moment at which the utterance is complete.

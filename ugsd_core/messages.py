@@ -200,6 +200,7 @@ class TokenDrafted:
     Attributes:
         text: What the token adds to the text; empty while a character is incomplete and for the end of the turn.
         top: The draft's best tokens, best first.
+        ahead: Whether its forward pass ran while a verdict was on its way, before this event.
     """
 
     kind: ClassVar[str] = "token_drafted"
@@ -211,6 +212,7 @@ class TokenDrafted:
     text: str
     signals: Signals
     top: tuple[Alternative, ...]
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +295,8 @@ class BlockJudged:
         verify_ms: The verifier's forward pass and judgement; of the whole pass where blocks share one.
         merge_ms: Rollback and bookkeeping on the edge.
         queued_ms: Wait at the verifier before that: for its prefill (first block), or for a pass to begin.
+        tokens_ahead: Tokens drafted ahead while the verdict was on its way; they are no events until they are drafted
+            for good, if they still stand then.
     """
 
     kind: ClassVar[str] = "block_judged"
@@ -307,11 +311,16 @@ class BlockJudged:
     verify_ms: float
     merge_ms: float
     queued_ms: float = 0.0
+    tokens_ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BlockUnverified:
-    """A block wanted the verifier and got no verdict in time; its tokens stay as drafted."""
+    """A block wanted the verifier and got no verdict in time; its tokens stay as drafted.
+
+    Attributes:
+        tokens_ahead: As in `BlockJudged`.
+    """
 
     kind: ClassVar[str] = "block_unverified"
     t_s: float
@@ -321,6 +330,7 @@ class BlockUnverified:
     length: int
     waited_ms: float
     reason: str
+    tokens_ahead: int = 0
 
 
 # ── The wire, and the end ─────────────────────────────────────────────────────────────────────────────────────────

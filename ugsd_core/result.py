@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ugsd_core.errors import TraceError
-from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
+from ugsd_core.figures import AHEAD_DEFINITIONS, CLOCK_DEFINITIONS, RATIO_DEFINITIONS, Clocks, Ratios, ratio
 from ugsd_core.meaning import changed_meanings
 from ugsd_core.messages import (
     COMMITTED_STATES,
@@ -37,6 +37,7 @@ from ugsd_core.privacy import EMPTY, fold
 from ugsd_core.records import BlockRecord, TokenRecord
 
 __all__ = [
+    "AHEAD_DEFINITIONS",
     "CLOCK_DEFINITIONS",
     "RATIO_DEFINITIONS",
     "BlockRecord",
@@ -59,6 +60,8 @@ class CaptionResult:
         tokens: Every token, in the order of decision; tokens never decided come last.
         counts: Tokens by state, and ``drafted``, ``caption``, ``blocks``, ``escalations``, ``blocks_changed``,
             ``meanings_changed``.
+        ahead: What was drafted ahead while verdicts were on their way, as `AHEAD_DEFINITIONS` says. It follows from
+            times, so that two runs of one clip differ in it, and is no part of ``counts``.
         verifier: Its address, and why it was lost if it was; None if none was reached or missed.
         ledger: What crossed the wire, as `Ledger.to_dict` gives it.
     """
@@ -73,6 +76,7 @@ class CaptionResult:
     counts: dict[str, int]
     ratios: Ratios
     clocks: Clocks
+    ahead: dict[str, int]
     ledger: dict[str, Any]
     options: dict[str, Any]
     checkpoints: dict[str, dict[str, Any]]
@@ -94,6 +98,7 @@ class CaptionResult:
         per_block = ("block", "draft_ms", "network_ms", "queued_ms", "verify_ms", "merge_ms")
         record["clocks"] |= {
             "blocks": [{name: block[name] for name in per_block} for block in record["blocks"]],
+            "ahead": record.pop("ahead") | {"definitions": dict(AHEAD_DEFINITIONS)},
             "definitions": dict(CLOCK_DEFINITIONS),
         }
         return record
@@ -113,7 +118,7 @@ class ResultBuilder:
         self._connected: VerifierReady | None = None
         self._lost: VerifierLost | None = None
         self._drafts: dict[tuple[int, int], TokenDrafted] = {}
-        self._n_drafted = 0
+        self._n_drafted = self._n_ahead_used = 0
         self._first_visible_s: float | None = None
         self._decided: list[TokenRecord] = []
         self._blocks: dict[int, BlockRecord] = {}
@@ -160,6 +165,7 @@ class ResultBuilder:
     def _drafted(self, event: TokenDrafted) -> None:
         self._drafts[(event.block, event.position)] = event
         self._n_drafted += 1
+        self._n_ahead_used += event.ahead
         if self._first_visible_s is None and event.text:
             self._first_visible_s = event.t_s
         block = self._blocks.get(event.block) or BlockRecord(event.block, event.position, 0)
@@ -187,9 +193,10 @@ class ResultBuilder:
                 changes = {"escalated": True, **gate}
             case BlockJudged():
                 times = _pick(event, "network_ms", "queued_ms", "verify_ms", "merge_ms")
-                changes = {"outcome": "judged", **_pick(event, "accepted", "changed"), **times}
+                changes = {"outcome": "judged", **_pick(event, "accepted", "changed", "tokens_ahead"), **times}
             case BlockUnverified():
-                changes = {"outcome": "unverified", "waited_ms": event.waited_ms, "failure": event.reason}
+                waited = _pick(event, "waited_ms", "tokens_ahead")
+                changes = {"outcome": "unverified", "failure": event.reason, **waited}
         block = replace(block, **changes)
         self._blocks[event.block] = block
 
@@ -228,6 +235,7 @@ class ResultBuilder:
             counts=counts,
             ratios=_ratios(tokens, blocks, counts),
             clocks=self._clocks(committed),
+            ahead=self._ahead(blocks),
             ledger=self._ledger.to_dict(),
             options=started.options,
             checkpoints=checkpoints,
@@ -263,6 +271,10 @@ class ResultBuilder:
             prefill_ms=prefill.prefill_ms if prefill else None,
             connect_ms=self._connected.connect_ms if self._connected else None,
         )
+
+    def _ahead(self, blocks: tuple[BlockRecord, ...]) -> dict[str, int]:
+        tokens, used = sum(block.tokens_ahead for block in blocks), self._n_ahead_used
+        return {"tokens": tokens, "used": used, "wasted": tokens - used}
 
     def _verifier(self) -> dict[str, str | None] | None:
         if self._connected is None and self._lost is None:

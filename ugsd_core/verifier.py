@@ -224,6 +224,22 @@ class TorchVerifier:
         """Name and fingerprints."""
         return self.model.info
 
+    def warm_up(self) -> None:
+        """Judge a block of half a second of noise in both languages, so that no edge pays for lazy initialisation."""
+        import numpy as np
+
+        from ugsd_core.acoustic import encode_waveform
+
+        noise = np.random.default_rng(0).standard_normal(8_000).astype(np.float32) * 0.1
+        code = encode_waveform(noise, self.model.features)
+        for language in ("en", "zh"):
+            held = self.open(OpenRequest("", language, None, code, "fused", 1, 0.3, True, 5))
+            self._judge_first(held, VerifyRequest("", 0, 0, 0, (), (0, 1, 2, 3)))
+
+    def _judge_first(self, held: TorchVerifierUtterance, request: VerifyRequest) -> None:
+        """One block, the way that blocks are judged here."""
+        held.judge(request)
+
     def open(self, request: OpenRequest) -> TorchVerifierUtterance:
         """Read prompt and acoustic code (prefill).
 

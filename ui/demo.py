@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ugsd_core.cli.edge_parser import add_edge_backend
+
 if TYPE_CHECKING:
     from ui.annotation.routes import Annotating
     from ui.language import Locale
@@ -41,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads")
     parser.add_argument("--device", default="cpu", help="where the models run: cpu, cuda, cuda:1 … (cpu)")
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    add_edge_backend(parser)
     parser.add_argument(
         "--share", choices=("on", "off"), default="off", help="a public link through Gradio's tunnel (off)"
     )
@@ -96,7 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             pairs = (("--checkpoint", args.verifier_checkpoint), ("--device", args.device), ("--dtype", args.dtype))
             verifier_args = [word for name, value in pairs if value for word in (name, value)]
             return LiveEngine(
-                args.edge, verifier=args.verifier, verifier_args=verifier_args, device=args.device, dtype=args.dtype
+                args.edge,
+                verifier=args.verifier,
+                verifier_args=verifier_args,
+                device=args.device,
+                dtype=args.dtype,
+                backend=args.edge_backend,
             )
 
         return serve(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ class LiveEngine:
             should it have ended.
         verifier_args: Arguments for the verifier that is started here.
         device, dtype: Where and how the edge computes.
+        backend: What computes it, as `Captioner.load` takes it.
 
     Raises:
         UgsdError: If a model cannot be loaded or the verifier does not start.
@@ -47,6 +49,7 @@ class LiveEngine:
         verifier_args: Sequence[str] = (),
         device: str = "cpu",
         dtype: str = "float32",
+        backend: str = "auto",
     ) -> None:
         self._args = list(verifier_args)
         self._address = verifier
@@ -58,9 +61,10 @@ class LiveEngine:
         self.keeper = VerifierKeeper(start) if verifier is None else None
         try:
             link = None if verifier is None else _lasting(verifier)  # a mistyped address is told at once
-            self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype)
+            self.captioner = Captioner.load(edge, link=link, device=device, dtype=dtype, backend=backend)
             self.captioner.warm_up()
             if self.keeper is not None:
+                importlib.import_module("ui.page")  # gradio takes seconds; the verifier's process takes its own beside
                 self.keeper.wait_ready()
                 self.captioner.link = _lasting(self.keeper.addresses)
         except BaseException:

@@ -12,7 +12,7 @@ from tests.tiny import utterance
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.calibration.memo import CLIPS_KEPT, MemoModel
 from ugsd_core.decoding import decode
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.messages import Event, TokenDecided, TokenDrafted
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.options import DecodingOptions, preset
@@ -31,7 +31,7 @@ SETTINGS = [
 
 
 def captions(pair: Pair, edge: SpeechModel, verifier: SpeechModel, options: DecodingOptions) -> list[list[Event]]:
-    drafter, link = TorchDrafter(edge), LocalLink(TorchVerifier(verifier))
+    drafter, link = StreamDrafter(edge), LocalLink(TorchVerifier(verifier))
     clips = [utterance(seed) for seed in range(2)]
     codes = [encode_waveform(clip.samples, pair.edge.features) for clip in clips]
     return [list(decode(code, clip.id, drafter, link, options)) for clip, code in zip(clips, codes, strict=True)]

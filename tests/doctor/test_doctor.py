@@ -40,12 +40,19 @@ def test_the_edge_alone_is_healthy_and_says_how_to_get_the_rest() -> None:
     edge = set(PARTS["edge"][1])
     found = by_name(packages.check_packages(lambda name: everything(name) if name in edge else None))
     assert healthy(list(found.values()))
-    for part in set(BASE) - {"edge"}:
+    for part in set(BASE) - {"edge", "edge-onnx"}:
         assert found[part].state == "note" and found[part].found == "not installed"
         assert f"[{part}]" in found[part].mend
 
 
-@pytest.mark.parametrize(("lost", "part"), [("torch", "edge"), ("soxr", "edge"), ("nltk", "evaluation")])
+def test_an_edge_without_torch_is_healthy() -> None:
+    light = set(PARTS["edge-onnx"][1])
+    found = by_name(packages.check_packages(lambda name: everything(name) if name in light else None))
+    assert healthy(list(found.values())) and found["edge-onnx"].state == "ok"
+    assert found["edge"].state == "note" and "[edge]" in found["edge"].mend
+
+
+@pytest.mark.parametrize(("lost", "part"), [("transformers", "edge"), ("soxr", "edge"), ("nltk", "evaluation")])
 def test_a_part_with_a_hole_is_missing_something(lost: str, part: str) -> None:
     found = by_name(packages.check_packages(lambda name: None if name == lost else everything(name)))
     assert found[part].state == "missing" and lost in found[part].found and f"[{part}]" in found[part].mend

@@ -11,7 +11,7 @@ from tests.tiny import save_checkpoint, utterance
 from ugsd_core.acoustic import encode_waveform
 from ugsd_core.captioner import Captioner
 from ugsd_core.cli.entry import main
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import OptionError
 from ugsd_core.models.loading import load_speech_model
 from ugsd_core.models.speech_model import SpeechModel
@@ -119,7 +119,7 @@ def test_rolled_back_and_continued_equals_a_fresh_pass(rounded: tuple[str, Speec
 
 def test_two_captions_on_one_rounded_model_do_not_disturb_each_other(rounded: tuple[str, SpeechModel]) -> None:
     _, model = rounded
-    captioner = Captioner(TorchDrafter(model))
+    captioner = Captioner(StreamDrafter(model))
     options = DecodingOptions(mode="edge", max_tokens=6)
     first = caption_result(captioner.stream(utterance(4), options)).token_ids
     caption_result(captioner.stream(utterance(5), options))

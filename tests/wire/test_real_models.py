@@ -10,7 +10,7 @@ from tests.wire.fakes import serving
 from ugsd_core.batched_verifier import BatchedVerifier
 from ugsd_core.batching import BatchLimits
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.messages import CaptionFinished, Event, TokenDecided
 from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import caption_result, check_identities
@@ -35,7 +35,7 @@ def test_eight_captions_at_once_over_the_wire_equal_the_same_eight_alone_in_proc
     verifier, shared = TorchVerifier(pair.verifier), BatchedVerifier(pair.verifier)
 
     def alone(seed: int) -> list[tuple[int, int, int, str, int | None]]:
-        made = Captioner(TorchDrafter(pair.edge), LocalLink(verifier))
+        made = Captioner(StreamDrafter(pair.edge), LocalLink(verifier))
         return decisions(list(made.stream(utterance(seed), SETTINGS[seed])))
 
     expected = [alone(seed) for seed in range(8)]
@@ -43,7 +43,7 @@ def test_eight_captions_at_once_over_the_wire_equal_the_same_eight_alone_in_proc
 
         def in_a_crowd(seed: int) -> list[tuple[int, int, int, str, int | None]]:
             with WebSocketLink(address) as link:
-                events = list(Captioner(TorchDrafter(pair.edge), link).stream(utterance(seed), SETTINGS[seed]))
+                events = list(Captioner(StreamDrafter(pair.edge), link).stream(utterance(seed), SETTINGS[seed]))
             result = caption_result(events)
             assert check_identities(result) == []
             last = events[-1]
@@ -57,7 +57,7 @@ def test_eight_captions_at_once_over_the_wire_equal_the_same_eight_alone_in_proc
 
 def test_fused_captions_over_the_wire_equal_the_same_in_process(emotional_pair: Pair) -> None:
     """Eight clips at several weights of the verifier; the edge's view of the emotion crosses, and changes something."""
-    edge, verifier = TorchDrafter(emotional_pair.edge), TorchVerifier(emotional_pair.verifier)
+    edge, verifier = StreamDrafter(emotional_pair.edge), TorchVerifier(emotional_pair.verifier)
     common = {"gate": "always", "k": 2, "bonus": True, "max_tokens": 16}
     options = [DecodingOptions(acceptance="fused", fusion=fusion, **common) for fusion in (0.0, 0.3, 0.5, 1.0)]
 
@@ -80,7 +80,7 @@ def test_fused_captions_over_the_wire_equal_the_same_in_process(emotional_pair: 
 
 def test_one_connection_serves_caption_after_caption_and_sends_the_code_of_a_clip_once(pair: Pair) -> None:
     with serving(TorchVerifier(pair.verifier)) as address, WebSocketLink(address) as link:
-        made = Captioner(TorchDrafter(pair.edge), link)
+        made = Captioner(StreamDrafter(pair.edge), link)
         first, again = (caption_result(made.stream(utterance(1), preset("lossless", max_tokens=8))) for _ in range(2))
         assert first.caption == again.caption
         sent = [

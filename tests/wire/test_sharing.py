@@ -28,7 +28,7 @@ from tests.wire.test_link import OPTIONS, caption
 from ugsd_core.batched_verifier import BatchedVerifier, JudgeTask, Outcome, Task, Written
 from ugsd_core.batching import BatchLimits
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import VerdictTimeout, VerifierBusy
 from ugsd_core.messages import GeneratedToken, GenerateRequest, OpenRequest
 from ugsd_core.options import preset
@@ -268,7 +268,7 @@ def test_real_captions_with_memory_for_hardly_any_equal_those_alone(pair: Pair, 
     options = [preset("lossless", k=3, max_tokens=12), preset("paper", rank=60, tau=4.0, max_tokens=12)] * 3
 
     def alone(seed: int) -> tuple[int, ...]:
-        made = Captioner(TorchDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
+        made = Captioner(StreamDrafter(pair.edge), LocalLink(TorchVerifier(pair.verifier)))
         return caption_result(made.stream(utterance(seed, 0.5), options[seed])).token_ids
 
     expected = [alone(seed) for seed in range(6)]
@@ -276,7 +276,7 @@ def test_real_captions_with_memory_for_hardly_any_equal_those_alone(pair: Pair, 
 
         def in_a_crowd(seed: int) -> tuple[int, ...]:
             with WebSocketLink(address) as link:
-                made = Captioner(TorchDrafter(pair.edge), link)
+                made = Captioner(StreamDrafter(pair.edge), link)
                 return caption_result(made.stream(utterance(seed, 0.5), options[seed])).token_ids
 
         with ThreadPoolExecutor(6) as pool:

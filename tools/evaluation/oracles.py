@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.calibration.outcomes import RANK, Acceptance, Step, steps
 from ugsd_core.calibration.records import ClipRecord
-from ugsd_core.drafter import TorchDraft, TorchDrafter
+from ugsd_core.drafter import StreamDraft, StreamDrafter
 from ugsd_core.gate import GATES, DraftBlock, Gate, GateContext, GateDecision
 from ugsd_core.gate_card import fusion_weight
 from ugsd_core.messages import OpenRequest, VerifyRequest
@@ -26,12 +26,12 @@ __all__ = ["ORACLES", "Oracle", "OracleLink", "WatchedDrafter"]
 ORACLES = ("oracle_ids", "oracle_label", "oracle_repair")
 
 
-class WatchedDrafter(TorchDrafter):
+class WatchedDrafter(StreamDrafter):
     """A drafter that remembers the draft it began last, so that an oracle can see the prefix."""
 
-    draft: TorchDraft
+    draft: StreamDraft
 
-    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> TorchDraft:
+    def begin(self, code: AcousticCode, options: DecodingOptions, utterance: str) -> StreamDraft:
         """Read the request (prefill)."""
         self.draft = super().begin(code, options, utterance)
         return self.draft

@@ -67,12 +67,14 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     from ugsd_core.acoustic import encode_waveform
     from ugsd_core.bench.pair import example_clips
     from ugsd_core.captioner import Captioner
-    from ugsd_core.drafter import TorchDrafter
+    from ugsd_core.drafter import StreamDrafter
+    from ugsd_core.models.speech_model import SpeechModel
     from ugsd_core.options import DecodingOptions
 
     say("loading the edge …")
-    drafter = Captioner.load().drafter
-    assert isinstance(drafter, TorchDrafter)
+    drafter = Captioner.load(backend="torch").drafter
+    assert isinstance(drafter, StreamDrafter) and isinstance(drafter.model, SpeechModel)
+    model = drafter.model
     options = DecodingOptions(mode="edge")
     bare_s: list[float] = []
     events_s: list[float] = []
@@ -81,12 +83,12 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     for clip in example_clips():
         code = encode_waveform(clip.samples, drafter.features)
         say(f"overhead of the loop, clip of {clip.duration_s:.1f} s …")
-        written = bare_loop(drafter.model, code, options)
+        written = bare_loop(model, code, options)
         tokens.append(len(written))
         same += written == event_loop(drafter, code, options)
         times = interleaved(
             {
-                "bare": lambda code=code: bare_loop(drafter.model, code, options),  # type: ignore[misc]
+                "bare": lambda code=code: bare_loop(model, code, options),  # type: ignore[misc]
                 "events": lambda code=code: event_loop(drafter, code, options),  # type: ignore[misc]
             },
             settings.rounds,

@@ -45,11 +45,12 @@ class Pair:
 
     @property
     def model(self) -> SpeechModel:
-        """The edge's model."""
-        from ugsd_core.drafter import TorchDrafter
+        """The edge's model, if torch computes it."""
+        from ugsd_core.drafter import StreamDrafter
+        from ugsd_core.models.speech_model import SpeechModel
 
         drafter = self.captioner.drafter
-        assert isinstance(drafter, TorchDrafter)
+        assert isinstance(drafter, StreamDrafter) and isinstance(drafter.model, SpeechModel)
         return drafter.model
 
     def caption(self, utterance: Utterance, options: DecodingOptions) -> CaptionResult:
@@ -58,8 +59,12 @@ class Pair:
 
 
 @contextmanager
-def loaded_pair(settings: BenchSettings) -> Iterator[Pair]:
-    """Load both sides; the verifier ends with the block."""
+def loaded_pair(settings: BenchSettings, backend: str = "auto") -> Iterator[Pair]:
+    """Load both sides; the verifier ends with the block.
+
+    Args:
+        backend: What computes the edge; by default what a visitor gets.
+    """
     import torch
 
     from ugsd_core.wire.client import WebSocketLink
@@ -67,7 +72,7 @@ def loaded_pair(settings: BenchSettings) -> Iterator[Pair]:
 
     before = torch.get_num_threads()
     with VerifierProcess(wait=False) as verifier:
-        captioner = Captioner.load()
+        captioner = Captioner.load(backend=backend)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         captioner.link = WebSocketLink(verifier.address)

@@ -117,7 +117,7 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     from ugsd_core.verifier import LocalLink, TorchVerifier
 
     say("starting a verifier and loading both models …")
-    with loaded_pair(settings) as pair, warnings.catch_warnings():
+    with loaded_pair(settings, "torch") as pair, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of transformers' own calls among each other
         logging.set_verbosity_error()
         edge, verifier = pair.model, TorchVerifier.load().model

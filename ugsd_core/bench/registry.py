@@ -54,6 +54,8 @@ _ALL = (
     Benchmark("peers", "ugsd_core.bench.peers:measure", "transformers' own decoding, plain and assisted, beside ours"),
     Benchmark("real_size", "ugsd_core.bench.real_size:measure", "a released model's shape (needs --size)", False),
     Benchmark("timeline", "ugsd_core.bench.timeline:measure", "UGSD's timeline at a real size (needs --size)", False),
+    Benchmark("backends", "ugsd_core.bench.edges:measure", "the embedded edge on torch and on onnxruntime"),
+    Benchmark("ahead", "ugsd_core.bench.ahead:measure", "drafting on while a verdict is on its way, beside waiting"),
     Benchmark("wire", "ugsd_core.bench.wire:measure", "each mode over links of several round trips"),
 )
 BENCHMARKS = MappingProxyType({benchmark.name: benchmark for benchmark in _ALL})

@@ -292,14 +292,14 @@ def _fill_buffers(module: Any, device: str) -> None:
 def make_speech_model(size: str, precision: str, *, device: str = "cpu", layers: int | None = None) -> SpeechModel:
     """The same with its tokenizer, as everything else holds a model."""
     from ugsd_core.acoustic import FeatureSpec
+    from ugsd_core.models.caption_model import Description
     from ugsd_core.models.speech_model import SpeechModel
 
     tokenizer = make_tokenizer(size)
     model = make_model(size, precision, tokenizer, device=device, layers=layers)
     spec = FeatureSpec(n_mels=128, level="as_recorded")
-    return SpeechModel.create(
-        model, tokenizer, FAMILIES[family_name(size)], spec, "paper", f"{size} at random in {precision}"
-    )
+    about = Description(spec, "paper", f"{size} at random in {precision}")
+    return SpeechModel.create(model, tokenizer, FAMILIES[family_name(size)], about)
 
 
 def bytes_of(model: Any) -> int:

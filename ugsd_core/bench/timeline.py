@@ -59,7 +59,7 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     from ugsd_core.bench.real_size import room_for
     from ugsd_core.bench.shapes import make_speech_model
     from ugsd_core.captioner import Captioner
-    from ugsd_core.drafter import TorchDrafter
+    from ugsd_core.drafter import StreamDrafter
 
     if settings.size is None or settings.timeline_rho is None:
         raise OptionError("say which size and which share of the draft, such as --size 3b --timeline 0.182")
@@ -72,7 +72,7 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     try:
         say(f"making {settings.size} in {precision} …")
         model = make_speech_model(settings.size, precision, device=settings.device, layers=settings.layers)
-        captioner = Captioner(TorchDrafter(model))
+        captioner = Captioner(StreamDrafter(model))
         samples = np.random.default_rng(0).standard_normal(int(CLIP_S * 16_000)).astype(np.float32) * 0.1
         return _timeline(captioner, utterance_from_samples(samples, 16_000), precision, settings, say)
     finally:

@@ -21,7 +21,7 @@ from ugsd_core.calibration.records import ClipRecord, PositionRecord, TokenColum
 from ugsd_core.calibration.signals import read_signals
 from ugsd_core.corpora.clip import CorpusClip
 from ugsd_core.draft_block import DraftToken
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import AudioError
 from ugsd_core.models.loading import limit_threads, load_speech_model
 from ugsd_core.models.prompts import Language
@@ -69,9 +69,9 @@ class MemoPair:
         limit_threads(verifier)
         return cls(MemoModel.of(edge), MemoModel.of(verifier))
 
-    def drafter(self) -> TorchDrafter:
+    def drafter(self) -> StreamDrafter:
         """The edge as the loop holds it."""
-        return TorchDrafter(self.edge)
+        return StreamDrafter(self.edge)
 
     def judge(self) -> TorchVerifier:
         """The verifier as a link holds it."""

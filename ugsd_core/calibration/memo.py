@@ -2,9 +2,9 @@
 
 A sweep captions one clip under many settings, and all of them draft mostly the same tokens. A `MemoModel` is a
 `SpeechModel` whose streams share one key-value cache a clip and look a prefix up before they compute it, so that the
-second setting costs little more than its arithmetic. `TorchDrafter` and `TorchVerifier` take it as any other model:
+second setting costs little more than its arithmetic. `StreamDrafter` and `TorchVerifier` take it as any other model:
 
-    drafter, link = TorchDrafter(MemoModel.of(edge)), LocalLink(TorchVerifier(MemoModel.of(verifier)))
+    drafter, link = StreamDrafter(MemoModel.of(edge)), LocalLink(TorchVerifier(MemoModel.of(verifier)))
 
 What is remembered is what was computed first, by whichever block reached it. A plain stream may read the same token in
 a block of another length, where float32 rounds otherwise: figures agree to about 1e-5, tokens and ranks are the same

@@ -43,6 +43,7 @@ SAME_NAME = (
     "max_tokens",
     "top_k",
     "deadline_s",
+    "ahead",
 )
 
 
@@ -54,12 +55,12 @@ def options_from(args: argparse.Namespace) -> DecodingOptions:
     """
     changes = {name: getattr(args, name) for name in SAME_NAME}
     changes |= {"block_length": args.block_length, "k": args.k}
-    if args.block_length is not None and args.block_length not in ("fixed", "adaptive"):
+    if args.block_length is not None and args.block_length not in ("fixed", "adaptive", "delay"):
         try:
             length = int(args.block_length)
         except ValueError:
             raise OptionError(
-                f"the block length is a number, 'adaptive' or 'fixed', not {args.block_length!r}"
+                f"the block length is a number, 'adaptive', 'delay' or 'fixed', not {args.block_length!r}"
             ) from None
         if args.k not in (None, length):
             raise OptionError(f"--block-length {length} and --k {args.k} contradict each other; give one of them")
@@ -106,7 +107,9 @@ def run(args: argparse.Namespace) -> int:
         with progress("loading the edge model", quiet=args.quiet):
             from ugsd_core.captioner import Captioner
 
-            captioner = Captioner.load(args.edge, link=link, device=args.device, dtype=args.edge_dtype or args.dtype)
+            captioner = Captioner.load(
+                args.edge, link=link, device=args.device, dtype=args.edge_dtype or args.dtype, backend=args.edge_backend
+            )
         if own is not None:
             with progress("starting a verifier", quiet=args.quiet):
                 captioner.link = _link(_address(own), stack)

@@ -43,7 +43,7 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
     from ugsd_core.doctor.audio import check_audio
     from ugsd_core.doctor.captioning import check_captioning
     from ugsd_core.doctor.files import check_corpora, check_data_folder, check_files
-    from ugsd_core.doctor.machine import check_browser, check_devices, check_memory
+    from ugsd_core.doctor.machine import check_browser, check_devices, check_edge_backend, check_memory
     from ugsd_core.doctor.packages import check_packages, check_python
 
     yield check_python()
@@ -51,6 +51,7 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
     yield check_memory()
     with progress("loading PyTorch", quiet=args.json):
         yield check_devices()
+    yield check_edge_backend()
     yield check_browser()
     yield from check_audio()
     yield from check_files()

@@ -25,7 +25,19 @@ _EXIT_INTERRUPTED = 130
 #: Failures that are told one by one.
 SHOWN_FAILURES = 12
 #: What a manifest keeps of the command line: what was asked, not where it was written.
-_NOTED = ("corpus", "format", "audio", "split", "systems", "system", "edge", "verifier_checkpoint", "device", "dtype")
+_NOTED = (
+    "corpus",
+    "format",
+    "audio",
+    "split",
+    "systems",
+    "system",
+    "edge",
+    "verifier_checkpoint",
+    "device",
+    "dtype",
+    "edge_backend",
+)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -122,6 +134,7 @@ def _caption(plan: EvaluationPlan, args: argparse.Namespace) -> list[tuple[str, 
             verifier_checkpoint=args.verifier_checkpoint,
             device=args.device,
             dtype=args.dtype,
+            backend=args.edge_backend,
             needs_verifier=_needs_verifier(plan.systems),
             access_token=os.environ.get(TOKEN_VARIABLE) or None,
         )

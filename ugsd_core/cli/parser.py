@@ -10,6 +10,7 @@ from ugsd_core.cli.bench_parser import add_bench
 from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
+from ugsd_core.cli.edge_parser import add_edge_backend
 from ugsd_core.cli.evaluate_parser import add_evaluate
 from ugsd_core.cli.examples_parser import add_examples
 from ugsd_core.cli.plugin_names import WithPlugins
@@ -116,6 +117,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     models.add_argument("--edge-dtype", metavar="DTYPE", help="of the edge alone (as --dtype)")
     _add_device(models)
+    add_edge_backend(models)
 
     decoding = parser.add_argument_group("decoding", "Each setting overrides the preset's.")
     decoding.add_argument(
@@ -159,7 +161,9 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         "--bonus", action=argparse.BooleanOptionalAction, help="take the verifier's extra token after an accepted block"
     )
     decoding.add_argument(
-        "--block-length", metavar="K|adaptive|fixed", help="a number is a fixed length; adaptive is the paper's rule"
+        "--block-length",
+        metavar="K|adaptive|delay|fixed",
+        help="a number is a fixed length; adaptive is the paper's rule; delay learns from measured times",
     )
     decoding.add_argument("--k", type=int, metavar="K", help="tokens in a block; the middle level of adaptive")
     decoding.add_argument("--k-short", type=int, metavar="K", help="adaptive: after a corrected block")
@@ -173,6 +177,11 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
         type=float,
         metavar="S",
         help="a verdict that takes longer leaves its block unverified (learned from the verdicts so far: 1 to 5 s)",
+    )
+    decoding.add_argument(
+        "--ahead",
+        action=argparse.BooleanOptionalAction,
+        help="draft on silently while a verdict is on its way; changes times alone (on)",
     )
     decoding.add_argument("--prompt", metavar="NAME", help=f"prompt by name: {', '.join(PROMPT_NAMES)}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ugsd_core.cli.corpus_parser import add_corpus_options
+from ugsd_core.cli.edge_parser import add_edge_backend
 
 __all__ = ["FORMAT_NAMES", "LANGUAGES", "add_report", "add_sweep"]
 
@@ -79,3 +80,4 @@ def add_sweep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     models.add_argument("--device", default="cpu", help="where models run: cpu, cuda, cuda:1 … (cpu)")
     models.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    add_edge_backend(models)

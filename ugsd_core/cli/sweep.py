@@ -93,6 +93,7 @@ def _caption(args: argparse.Namespace, plans: list[tuple[Conditions, EvaluationP
             verifier_checkpoint=args.verifier_checkpoint,
             device=args.device,
             dtype=args.dtype,
+            backend=args.edge_backend,
             access_token=os.environ.get(TOKEN_VARIABLE) or None,
         )
     with source:

@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
             dtype=args.dtype,
             batched=not args.unbatched,
         )
+        verifier.warm_up()  # before it is announced: the first edge finds it ready
     return run_server(
         verifier,
         args.host,

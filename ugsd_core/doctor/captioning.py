@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ugsd_core.doctor.finding import Finding
 from ugsd_core.errors import UgsdError
+from ugsd_core.parts import installed
 from ugsd_core.places import assets_folder
 
 __all__ = ["check_captioning"]
@@ -25,6 +26,8 @@ def check_captioning(address: str | None = None, access_token: str | None = None
         clip: What is captioned; None is an example clip.
     """
     name = f"verifier at {address}" if address else "verifier of our own"
+    if not address and not installed("torch"):
+        return _by_the_edge_alone(clip or assets_folder() / CLIP)
     try:
         return _captioned(name, address, access_token, clip or assets_folder() / CLIP)
     except ModuleNotFoundError as error:
@@ -35,6 +38,24 @@ def check_captioning(address: str | None = None, access_token: str | None = None
     except UgsdError as error:
         mend = "start one there (ugsd verifier), or leave --verifier out" if address else "see the rows marked ✗ above"
         return Finding(GROUP, name, "missing", str(error), mend)
+
+
+def _by_the_edge_alone(clip: Path) -> Finding:
+    """An installation without PyTorch has no verifier of its own."""
+    from ugsd_core.audio import load_utterance
+    from ugsd_core.captioner import Captioner
+    from ugsd_core.options import DecodingOptions
+    from ugsd_core.result import caption_result
+
+    name, began = "edge alone", time.perf_counter()
+    try:
+        captioner = Captioner.load()
+        result = caption_result(captioner.stream(load_utterance(clip), DecodingOptions(mode="edge")))
+    except UgsdError as error:
+        return Finding(GROUP, name, "missing", str(error), "see the rows marked ✗ above")
+    took_s = time.perf_counter() - began
+    said = f"captioned {clip.name} in {took_s:.1f} s, loading included; a verifier of our own needs PyTorch"
+    return Finding(GROUP, name, "ok", said, details={"ready_s": round(took_s, 2), "caption": result.caption})
 
 
 def _captioned(name: str, address: str | None, access_token: str | None, clip: Path) -> Finding:

@@ -9,8 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ugsd_core.doctor.finding import Finding
+from ugsd_core.parts import install_line
+from ugsd_core.places import assets_folder
 
-__all__ = ["check_browser", "check_devices", "check_memory", "find_browser"]
+__all__ = ["check_browser", "check_devices", "check_edge_backend", "check_memory", "find_browser"]
 
 GROUP = "machine"
 #: The page with the embedded pair takes 1.0 GB, both processes together.
@@ -57,6 +59,19 @@ def check_devices() -> Finding:
         mend = f"install PyTorch's CUDA build of {torch.__version__.split('+')[0]}, as its page 'Get started' says"
         return Finding(GROUP, "devices", "note", "cpu; an NVIDIA GPU that this PyTorch cannot use", mend)
     return Finding(GROUP, "devices", "ok", "cpu (the embedded pair needs no GPU)", details={"cuda": []})
+
+
+def check_edge_backend() -> Finding:
+    """What computes the embedded edge here."""
+    if find_spec("numpy") is None or (find_spec("onnxruntime") is None and find_spec("torch") is None):
+        return Finding(GROUP, "edge back end", "missing", "neither onnxruntime nor PyTorch", install_line("edge-onnx"))
+    from ugsd_core.models.backends import choose_backend
+
+    backend = choose_backend(assets_folder() / "checkpoints/edge")
+    if backend == "torch":
+        mend = f"{install_line('edge-onnx')}, with which the embedded edge is faster"
+        return Finding(GROUP, "edge back end", "note", "torch", mend, {"backend": backend})
+    return Finding(GROUP, "edge back end", "ok", "onnx (onnxruntime on the CPU)", details={"backend": backend})
 
 
 def _driver_sees_one() -> bool:

@@ -15,7 +15,7 @@ __all__ = ["check_packages", "check_python", "version_of"]
 
 GROUP = "packages"
 #: Named in the table; the others are in the JSON.
-TOLD = ("torch", "transformers", "gradio", "sacrebleu", "sqlalchemy")
+TOLD = ("torch", "transformers", "onnxruntime", "gradio", "sacrebleu", "sqlalchemy")
 OLDEST_PYTHON, TESTED_PYTHON = (3, 11), "3.11"
 
 
@@ -59,7 +59,9 @@ def _part(part: str, version: Callable[[str], str | None]) -> Finding:
         ]
         rest = len(there) - len(told)
         return Finding(GROUP, name, "ok", ", ".join(told) + (f" and {rest} more" if rest else ""), details={**there})
-    left_out = distributions[0] in lacking and part != "edge"
+    # An edge can do without PyTorch; one with neither is no edge.
+    without_torch = part == "edge" and all(version(name) is not None for name in PARTS["edge-onnx"][1])
+    left_out = distributions[0] in lacking and (part != "edge" or without_torch)
     said = "not installed" if left_out else f"lacks {', '.join(lacking)}"
     return Finding(GROUP, name, "note" if left_out else "missing", said, install_line(part), {**there})
 

@@ -134,7 +134,7 @@ def _checkpoints(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     found = []
     for side in ("edge", "verifier"):
         before, after = (run["checkpoints"].get(side) or {} for run in (old, new))
-        keys = ("name", "tokenizer_fingerprint", "feature_fingerprint", "dtype", "files_sha256")
+        keys = ("name", "tokenizer_fingerprint", "feature_fingerprint", "dtype", "backend", "files_sha256")
         if any(before.get(key) != after.get(key) for key in keys if before.get(key) and after.get(key)):
             found.append(f"{side} checkpoint (there {before.get('name')!r}, now {after.get('name')!r})")
     return found

@@ -7,6 +7,7 @@ session remembers the acoustic codes it sent, and whoever came second would send
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -93,7 +94,10 @@ class SystemSource:
             WireError: If the verifier can't be reached, or does not fit the edge.
         """
         found: dict[str, Any] = {"device": None} | self._facts
-        found |= {"edge": asdict(self.drafter.info) | (self._facts.get("edge") or {}), "verifier": None}
+        found |= {
+            "edge": asdict(self.drafter.info) | {"backend": self.drafter.backend} | (self._facts.get("edge") or {}),
+            "verifier": None,
+        }
         if self._open_link is not None:
             with ExitStack() as stack:
                 info = self._link(stack).connect(self.drafter.info, {})
@@ -137,6 +141,7 @@ class PairSource(SystemSource):
         verifier: Address of a running verifier; None starts one, and again should it end.
         verifier_checkpoint: What the verifier started here loads; None is the embedded one.
         device, dtype: Where and how both compute.
+        backend: What computes the edge, as `Captioner.load` takes it.
         needs_verifier: False starts none, for the edge alone.
         access_token: For verifiers that ask for one.
 
@@ -152,6 +157,7 @@ class PairSource(SystemSource):
         verifier_checkpoint: str | None = None,
         device: str = "cpu",
         dtype: str = "float32",
+        backend: str = "auto",
         needs_verifier: bool = True,
         access_token: str | None = None,
     ) -> None:
@@ -163,7 +169,7 @@ class PairSource(SystemSource):
         starts = needs_verifier and verifier is None
         self._child = VerifierProcess(self._words, wait=False) if starts else None
         try:
-            captioner = Captioner.load(edge, device=device, dtype=dtype)
+            captioner = Captioner.load(edge, device=device, dtype=dtype, backend=backend)
             captioner.warm_up()
             if self._child is not None:
                 self._child.wait_ready()
@@ -201,9 +207,9 @@ def _facts(
     edge: str | Path | None, verifier_checkpoint: str | None, address: str | None, device: str, dtype: str
 ) -> dict[str, Any]:
     """What the manifest says beside names and fingerprints; of a verifier elsewhere only what it says itself."""
-    import torch
-
     from ugsd_core.models.loading import default_checkpoint
+
+    torch = sys.modules.get("torch")  # an edge on onnxruntime needs none
 
     def files(checkpoint: str | Path | None, side: Any) -> dict[str, Any]:
         folder = Path(checkpoint).expanduser() if checkpoint else default_checkpoint(side)
@@ -213,13 +219,18 @@ def _facts(
         "edge": files(edge, "edge"),
         "verifier": {"address": address} if address else files(verifier_checkpoint, "verifier"),
         "device": _device_name(device),
-        "threads": {"torch": torch.get_num_threads(), "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS")},
+        "threads": {
+            "torch": torch.get_num_threads() if torch else None,
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
+        },
     }
 
 
 def _device_name(device: str) -> str:
+    if not device.startswith("cuda"):
+        return device
     import torch
 
-    if device.startswith("cuda") and torch.cuda.is_available():
+    if torch.cuda.is_available():
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return device

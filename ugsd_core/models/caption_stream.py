@@ -11,20 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from ugsd_core.acoustic import AcousticCode
+from ugsd_core.models.caption_model import SAID, Logits
 from ugsd_core.models.prompts import Language
 
 if TYPE_CHECKING:
     from ugsd_core.models.speech_model import SpeechModel
 
 __all__ = ["SAID", "CaptionStream", "Logits"]
-
-#: Logit of a word that was said already.
-SAID = -1e4
-Logits = NDArray[np.float32]
 
 
 class CaptionStream:
@@ -53,6 +49,11 @@ class CaptionStream:
     def length(self) -> int:
         """Caption tokens held."""
         return len(self._ids)
+
+    @property
+    def rows_agree(self) -> bool:
+        """Whether tokens fed together predict what they do one by one; in 16 bits some best tokens differ."""
+        return self._prompt_hidden.dtype == torch.float32
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -92,21 +93,25 @@ class CaptionStream:
 
     def adjusted(self, rows: Logits, prefix: Sequence[int] | None = None) -> Logits:
         """The model's logits (n, V), made those of this caption; see `logits`."""
-        if self._bias is not None:
-            rows = rows + self._bias
-        once = self._model.say_once
-        if once:
-            before = self._ids if prefix is None else prefix
-            for position, token_id in enumerate(before):
-                if token_id in once:  # every row whose prefix holds that position
-                    rows[max(0, position - len(before) + len(rows)) :, token_id] = SAID
-        return rows
+        return self._model.adjusted(rows, self._bias, self._ids if prefix is None else prefix)
 
     def next_logits(self) -> Logits:
         """Logits (V,) of the token at position ``length``."""
         with torch.inference_mode():
             row: Logits = self.logits(self.next_hidden())[0]
             return row
+
+    @property
+    def width(self) -> int:
+        """Size of the hidden state."""
+        return int(self._prompt_hidden.shape[-1])
+
+    def masked_logits(self, masks: Logits) -> Logits:
+        """As `next_logits` with the hidden state multiplied by each of the masks: (n, width) -> (n, V)."""
+        with torch.inference_mode():
+            hidden = self.next_hidden()
+            rows = hidden * torch.from_numpy(masks).to(hidden)
+            return np.vstack([self.logits(row) for row in rows[:, None]])
 
     def feed(self, ids: Sequence[int], *, rows: int) -> Logits:
         """Append ids in one forward pass.

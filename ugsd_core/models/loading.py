@@ -9,19 +9,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ugsd_core.acoustic import FeatureSpec
 from ugsd_core.errors import CheckpointError, OptionError
+from ugsd_core.models.caption_model import Description
 from ugsd_core.models.eight_bit import read_eight_bit
 from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
 from ugsd_core.models.prompts import PROMPTS
 from ugsd_core.models.rounding import WEIGHT_ONLY, quantisation_config
-from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.places import assets_folder
 
-__all__ = ["DTYPES", "FLOATS", "SMALL_PARAMETERS", "default_checkpoint", "limit_threads", "load_speech_model"]
+if TYPE_CHECKING:
+    from ugsd_core.models.speech_model import SpeechModel
+
+__all__ = [
+    "DTYPES",
+    "FLOATS",
+    "SMALL_PARAMETERS",
+    "check_folder",
+    "default_checkpoint",
+    "describe",
+    "limit_threads",
+    "load_speech_model",
+    "read_own",
+]
 
 FLOATS = ("float32", "bfloat16", "float16")
 #: In ``int8`` and ``int4`` weights alone are rounded, while they are loaded (`ugsd_core.models.rounding`).
@@ -75,6 +88,8 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
     """
     import torch
 
+    from ugsd_core.models.speech_model import SpeechModel
+
     if dtype not in DTYPES:
         raise OptionError(f"dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -82,30 +97,40 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
     if dtype in WEIGHT_ONLY and device != "cpu":
         raise OptionError(f"{dtype} is for the CPU; on {device!r} take bfloat16")
     name = str(checkpoint)
-    _check_folder(checkpoint)
+    check_folder(checkpoint)
     family, own = _identify(checkpoint)
     tokenizer = _load_tokenizer(name)
     model = _load_model(name, family, device=device, dtype=dtype)
-    features = own.get("features") or {"n_mels": model.config.audio_config.num_mel_bins, "level": "as_recorded"}
-    prompt, wordings = _prompts(name, own)
-    try:
-        spec = FeatureSpec(**features)
-    except (TypeError, OptionError) as error:
-        raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
+    about = describe(name, own, model.config.audio_config.num_mel_bins)
     folder = Path(checkpoint).expanduser()
     return SpeechModel.create(
         model,
         tokenizer,
         family,
-        spec,
-        prompt,
-        str(own.get("name", Path(name).name)),
+        about,
         head=load_emotion_head(folder, model.get_input_embeddings().weight.shape[1]),
-        wordings=wordings,
         folder=folder if folder.is_dir() else None,
-        head_weight=_head_weight(name, own),
-        say_once=_say_once(name, own),
     )
+
+
+def describe(name: str, own: dict[str, Any], n_mels: int) -> Description:
+    """What ``ugsd.json`` says of a checkpoint.
+
+    Args:
+        name: Folder or hub name, for messages.
+        own: From `read_own`.
+        n_mels: Mel bins of the model, for a folder that says nothing.
+
+    Raises:
+        CheckpointError: If it says what cannot be.
+    """
+    prompt, wordings = _prompts(name, own)
+    try:
+        features = FeatureSpec(**(own.get("features") or {"n_mels": n_mels, "level": "as_recorded"}))
+    except (TypeError, OptionError) as error:
+        raise CheckpointError(f"{name}: ugsd.json describes features that do not exist: {error}") from error
+    called = str(own.get("name", Path(name).name))
+    return Description(features, prompt, called, wordings, _head_weight(name, own), _say_once(name, own))
 
 
 def _prompts(name: str, own: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -153,8 +178,12 @@ def _looks_like_path(checkpoint: str | Path) -> bool:
     return isinstance(checkpoint, Path) or text.startswith((".", "/", "~")) or text.count("/") != 1
 
 
-def _check_folder(checkpoint: str | Path) -> None:
-    """A plain sentence for the common mistakes with folders, before any library sees the path."""
+def check_folder(checkpoint: str | Path) -> None:
+    """A plain sentence for the common mistakes with folders, before any library sees the path.
+
+    Raises:
+        CheckpointError: If a folder is meant and there is none with ``config.json``.
+    """
     folder = Path(checkpoint).expanduser()
     if folder.is_file():
         raise CheckpointError(f"{checkpoint} is a file; name the folder that holds config.json and the weights")
@@ -165,17 +194,27 @@ def _check_folder(checkpoint: str | Path) -> None:
         raise CheckpointError(f"there is no checkpoint folder {checkpoint}")
 
 
+def read_own(checkpoint: str | Path) -> dict[str, Any]:
+    """What ``ugsd.json`` says; nothing without one.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    own_file = Path(checkpoint).expanduser() / "ugsd.json"
+    if not own_file.is_file():
+        return {}
+    try:
+        own: dict[str, Any] = json.loads(own_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{own_file} is damaged: {error}") from error
+    return own
+
+
 def _identify(checkpoint: str | Path) -> tuple[Family, dict[str, Any]]:
     """Family by ``config.json``, and what ``ugsd.json`` says, if there is one."""
     from transformers import AutoConfig
 
-    own: dict[str, Any] = {}
-    own_file = Path(checkpoint).expanduser() / "ugsd.json"
-    if own_file.is_file():
-        try:
-            own = json.loads(own_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CheckpointError(f"{own_file} is damaged: {error}") from error
+    own = read_own(checkpoint)
     try:
         config = AutoConfig.from_pretrained(str(checkpoint))
     except Exception as error:  # transformers raises many kinds; the person needs one sentence

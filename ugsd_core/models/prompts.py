@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ugsd_core.errors import CheckpointError, OptionError
 
-__all__ = ["PROMPTS", "WORDINGS", "AudioMarkers", "Language", "Prompt", "prompt_ids", "prompt_names"]
+__all__ = ["PROMPTS", "WORDINGS", "AudioMarkers", "Language", "Prompt", "prompt_ids", "prompt_names", "prompt_parts"]
 
 Language = Literal["en", "zh"]
 
@@ -69,15 +69,16 @@ def prompt_names() -> tuple[str, ...]:
     return tuple(PROMPTS)
 
 
-def prompt_ids(tokenizer: Any, markers: AudioMarkers, name: str, language: Language, n_audio: int) -> list[int]:
-    """Token ids of a whole request, up to where the caption begins.
+def prompt_parts(
+    tokenizer: Any, markers: AudioMarkers, name: str, language: Language
+) -> tuple[list[int], int, list[int]]:
+    """Token ids of a request before and behind its audio, and the id that stands for one vector of it.
 
     Args:
         tokenizer: A transformers tokenizer with a chat template.
         markers: The family's audio tokens.
         name: One of `prompt_names`.
         language: Language of the caption.
-        n_audio: Audio placeholders, one for each vector that the tower gives.
 
     Raises:
         OptionError: If there is no such prompt.
@@ -99,4 +100,18 @@ def prompt_ids(tokenizer: Any, markers: AudioMarkers, name: str, language: Langu
     if ids.count(pad_id) != 1:
         raise CheckpointError(f"the chat template kept {ids.count(pad_id)} audio placeholders where one was expected")
     where = ids.index(pad_id)
-    return [*ids[:where], *([pad_id] * n_audio), *ids[where + 1 :]]
+    return ids[:where], int(pad_id), ids[where + 1 :]
+
+
+def prompt_ids(tokenizer: Any, markers: AudioMarkers, name: str, language: Language, n_audio: int) -> list[int]:
+    """Token ids of a whole request, up to where the caption begins.
+
+    Args:
+        tokenizer, markers, name, language: As `prompt_parts` takes them.
+        n_audio: Audio placeholders, one for each vector that the tower gives.
+
+    Raises:
+        OptionError, CheckpointError: As `prompt_parts`.
+    """
+    before, pad, behind = prompt_parts(tokenizer, markers, name, language)
+    return [*before, *([pad] * n_audio), *behind]
