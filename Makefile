@@ -29,8 +29,8 @@ caption: $(RUN_STAMP)  ## Caption a recording: make caption CLIP=speech.wav (ARG
 train: $(TRAIN_STAMP)  ## Train the embedded pair (ARGS as `ugsd train --help` says)
 	@$(VENV)/ugsd train $(ARGS)
 
-bench: $(DEV_STAMP)  ## Overhead of the decoding loop and latency of a caption
-	@$(VENV)/python -m tools.bench $(ARGS)
+bench: $(RUN_STAMP)  ## Measure speed on this machine (ARGS as `ugsd bench --help` says)
+	@$(VENV)/ugsd bench $(ARGS)
 
 space: $(RUN_STAMP)  ## A folder to push to a Hugging Face Space: make space OUT=DIR (VARIANT=gpu)
 	@test -n "$(OUT)" || { echo "say where: make space OUT=path/to/folder" >&2; exit 2; }

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             from ugsd_core.captioner import Captioner
 
             captioner = Captioner.load(
-                args.edge, link=link, device=args.device, dtype=args.dtype, backend=args.edge_backend
+                args.edge, link=link, device=args.device, dtype=args.edge_dtype or args.dtype, backend=args.edge_backend
             )
             captioner.emulated = "" if conditions.plain else str(conditions)
         if own is not None:

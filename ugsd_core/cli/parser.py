@@ -6,6 +6,7 @@ import argparse
 
 from ugsd_core import __version__
 from ugsd_core.cli.annotations_parser import add_annotations
+from ugsd_core.cli.bench_parser import add_bench
 from ugsd_core.cli.checkpoints_parser import add_checkpoints
 from ugsd_core.cli.corpus_parser import add_corpus
 from ugsd_core.cli.doctor_parser import add_doctor
@@ -80,6 +81,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     add_sweep(commands)
     add_report(commands)
     add_annotations(commands)
+    add_bench(commands)
     add_doctor(commands)
     add_plugins(commands)
     add_checkpoints(commands)
@@ -120,6 +122,7 @@ def _add_caption(commands: Commands[argparse.ArgumentParser]) -> None:
     models.add_argument(
         "--verifier-checkpoint", metavar="CKPT", help="what the verifier started here loads (the embedded one)"
     )
+    models.add_argument("--edge-dtype", metavar="DTYPE", help="of the edge alone (as --dtype)")
     _add_device(models)
     add_edge_backend(models)
     add_link(models)
@@ -266,7 +269,11 @@ def _add_calibrate(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_device(group: argparse._ActionsContainer) -> None:
     group.add_argument("--device", default="cpu", help="where models run: cpu, cuda, cuda:1 … (cpu)")
-    group.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (float32)")
+    group.add_argument(
+        "--dtype",
+        default="float32",
+        help="float32, bfloat16, float16; int8 or int4: weights alone, on the CPU (float32)",
+    )
 
 
 def _add_output(group: argparse._ActionsContainer) -> None:

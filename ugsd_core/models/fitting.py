@@ -16,10 +16,12 @@ from typing import Any
 
 from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.free_memory import free_bytes
+from ugsd_core.models.rounding import WEIGHT_ONLY
 
 __all__ = [
     "BYTES",
     "DTYPES",
+    "FLOATS",
     "budget_mb",
     "check_device",
     "check_dtype",
@@ -29,9 +31,11 @@ __all__ = [
     "weight_bytes",
 ]
 
-DTYPES = ("float32", "bfloat16", "float16")
-#: Bytes of a weight.
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+FLOATS = ("float32", "bfloat16", "float16")
+#: In ``int8`` and ``int4`` weights alone are rounded, while they are loaded (`ugsd_core.models.rounding`).
+DTYPES = (*FLOATS, *WEIGHT_ONLY)
+#: Bytes of a weight, at the least.
+BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.5}
 _MEANT = {"fp32": "float32", "float": "float32", "bf16": "bfloat16", "fp16": "float16", "half": "float16"}
 #: Parts of a whole checkpoint that a thinker does not load.
 _OTHERS = ("talker.", "token2wav.", "code2wav.")
@@ -64,6 +68,10 @@ def check_device(device: str, dtype: str) -> None:
     """
     import torch
 
+    if dtype in WEIGHT_ONLY:
+        if device != "cpu":
+            raise OptionError(f"{dtype} is for the CPU; on {device!r} take bfloat16")
+        return
     if device == "auto":
         return
     kind, _, number = device.partition(":")
@@ -128,7 +136,7 @@ def weight_bytes(checkpoint: str | Path, dtype: str) -> int | None:
         for name, shape in shapes.items()
         if not name.startswith(_OTHERS) and not name.endswith("_scale") and ".visual." not in f".{name}"
     )
-    return values * BYTES[dtype]
+    return int(values * BYTES[dtype])
 
 
 def check_room(checkpoint: str | Path, device: str, dtype: str) -> None:

@@ -19,8 +19,9 @@ from ugsd_core.models.caption_model import Description
 from ugsd_core.models.eight_bit import read_eight_bit
 from ugsd_core.models.emotion_head import load_emotion_head
 from ugsd_core.models.families import Family, family_of
-from ugsd_core.models.fitting import DTYPES, check_device, check_dtype, check_room, no_room
+from ugsd_core.models.fitting import DTYPES, FLOATS, check_device, check_dtype, check_room, no_room
 from ugsd_core.models.prompts import PROMPTS
+from ugsd_core.models.rounding import WEIGHT_ONLY, quantisation_config
 from ugsd_core.places import assets_folder
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DTYPES",
+    "FLOATS",
     "SMALL_PARAMETERS",
     "CheckpointDescription",
     "check_folder",
@@ -86,7 +88,6 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
             not fit.
         OptionError: If device or dtype cannot be used here.
     """
-    import torch
 
     from ugsd_core.models.speech_model import SpeechModel
 
@@ -97,7 +98,7 @@ def load_speech_model(checkpoint: str | Path, *, device: str = "cpu", dtype: str
     family, own = _identify(checkpoint)
     check_room(checkpoint, device, dtype)
     tokenizer = _load_tokenizer(name)
-    model = _load_model(name, family, device=device, dtype=getattr(torch, dtype))
+    model = _load_model(name, family, device=device, dtype=dtype)
     about = describe(name, own, model.config.audio_config.num_mel_bins)
     folder = Path(checkpoint).expanduser()
     return SpeechModel.create(
@@ -270,9 +271,11 @@ def _load_tokenizer(name: str) -> Any:
         raise CheckpointError(_sentence(name, "its tokenizer cannot be loaded", error)) from error
 
 
-def _load_model(name: str, family: Family, *, device: str, dtype: Any) -> Any:
+def _load_model(name: str, family: Family, *, device: str, dtype: str) -> Any:
     """The thinker alone; the vision tower is dropped, since nobody looks at pictures here."""
     arguments: dict[str, Any] = dict(family.from_pretrained) | {"dtype": dtype}
+    if dtype in WEIGHT_ONLY:  # what is not rounded is read as it was written
+        arguments |= {"dtype": "auto", "quantization_config": quantisation_config(dtype, family.name)}
     if device == "auto":
         arguments["device_map"] = "auto"
     if Path(name).expanduser().is_dir():  # a bar is for downloads; from a disk it would only flicker

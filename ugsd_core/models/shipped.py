@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.models.eight_bit import KEY, is_eight_bit, read_eight_bit
-from ugsd_core.models.loading import DTYPES, default_checkpoint
+from ugsd_core.models.loading import FLOATS, default_checkpoint
 
 __all__ = [
     "MANIFEST",
@@ -176,7 +176,7 @@ def export(source: Path, target: Path, dtype: str = "float32") -> Path:
     In float32 the values are those that this program computes with.
 
     Args:
-        dtype: One of `DTYPES`.
+        dtype: One of `FLOATS`.
 
     Raises:
         OptionError: If the target is there already or the type unknown.
@@ -184,8 +184,8 @@ def export(source: Path, target: Path, dtype: str = "float32") -> Path:
     """
     from safetensors.torch import load_file, save_file
 
-    if dtype not in DTYPES:
-        raise OptionError(f"--dtype is one of {', '.join(DTYPES)}, not {dtype!r}")
+    if dtype not in FLOATS:
+        raise OptionError(f"--dtype is one of {', '.join(FLOATS)}, not {dtype!r}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OptionError(f"{target} is there already; name a new or empty folder")
     import torch

@@ -61,7 +61,7 @@ class SpeechModel(CaptionModel):
             tokenizer,
             family,
             about,
-            logit_rows=model.lm_head.weight.shape[0],
+            logit_rows=model.lm_head.out_features,
             audio_id=_audio_id(model.config),
             eos=getattr(model.generation_config, "eos_token_id", None),
             head=head,

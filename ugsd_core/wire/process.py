@@ -17,7 +17,7 @@ from typing import IO
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.wire.own import TOKEN_VARIABLE, child_token, disown, own
 
-__all__ = ["VerifierProcess"]
+__all__ = ["VerifierProcess", "child_environment"]
 
 STOP_TIMEOUT_S = 5.0
 
@@ -70,7 +70,7 @@ class VerifierProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=_environment(asks_for_token),
+                env=child_environment(asks_for_token),
                 encoding="utf-8",
                 errors="replace",
             )
@@ -207,7 +207,7 @@ class VerifierProcess:
                     sys.stderr.write(line)
 
 
-def _environment(asks_for_token: bool) -> dict[str, str]:
+def child_environment(asks_for_token: bool) -> dict[str, str]:
     """Ours, with the place this package was imported from first: the child may not find it from where we are.
 
     A token that is meant for another verifier is not passed on.
