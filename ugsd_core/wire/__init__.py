@@ -18,7 +18,11 @@ drain.py     the orderly end of a server
 kept_codes.py  acoustic codes kept for an edge that comes back (no I/O)
 ray_replica.py  one of several verifiers behind Ray Serve (asyncio)
 ray_service.py  their deployment, and a local Ray
-emulated.py, faults.py  a relay with a slower network, and one that fails
+door.py      who may come in, as whom, and how much each may do; access.py, limits.py, tls.py are its parts
+own.py       the token of verifiers that this process started
+endpoints.py health and measures over plain HTTP; measures.py, tally.py count; notify.py tells systemd
+relay.py     what relays share; emulated.py, faults.py: one with a slower network, and one that fails
+shaped.py    connections over an emulated link
 
 The protocol is written down in ``docs/protocol.md``.
 """
