@@ -220,6 +220,8 @@ Answer = Callable[[VerifyRequest], Verdict]
 class ScheduledLink(LocalLink):
     """Answers by a schedule of its own: the same whether the edge waits or works."""
 
+    at_hand = False
+
     def __init__(self, answer: Answer, steps: Steps | None, chance: random.Random) -> None:
         super().__init__(ScriptedVerifier([]))
         self.answer, self.steps, self.chance = answer, steps, chance
@@ -400,6 +402,8 @@ LOW = ids("the", "voice", "is", "low", "and", "slow", ".", fakes.END)
 class Failing(LocalLink):
     """Raises instead of judging."""
 
+    at_hand = False
+
     def __init__(self, error: BaseException) -> None:
         super().__init__(ScriptedVerifier(LOW))
         self.error = error
@@ -555,7 +559,7 @@ def test_a_verifier_that_warms_up_reads_and_judges_in_both_languages(
 def test_a_verifier_is_announced_when_it_is_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     from ugsd_core import batched_verifier
     from ugsd_core.cli import entry
-    from ugsd_core.wire import server
+    from ugsd_core.wire import foreground
 
     done: list[str] = []
 
@@ -564,6 +568,6 @@ def test_a_verifier_is_announced_when_it_is_warm(monkeypatch: pytest.MonkeyPatch
             done.append("warm")
 
     monkeypatch.setattr(batched_verifier, "load_verifier", lambda *args, **options: Cold())
-    monkeypatch.setattr(server, "run_server", lambda *args, **options: done.append("announced") or 0)
+    monkeypatch.setattr(foreground, "run_server", lambda *args, **options: done.append("announced") or 0)
     assert entry.main(["verifier", "--announce"]) == 0
     assert done == ["warm", "announced"]

@@ -286,7 +286,8 @@ class _Run(CaptionRun):
 
     def look_ahead(self, draft: Draft, revision: int) -> Callable[[Callable[[], bool]], int] | None:
         """What the edge does while a verdict is on its way: go on silently; None if it waits."""
-        return partial(draft.ahead, revision) if self.options.ahead else None
+        at_hand = getattr(self.link, "at_hand", False)
+        return partial(draft.ahead, revision) if self.options.ahead and not at_hand else None
 
     def longest_s(self) -> float:
         """The longest wait for a verdict."""

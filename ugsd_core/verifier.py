@@ -385,7 +385,13 @@ class TorchVerifierUtterance:
 
 
 class LocalLink:
-    """A `VerifierLink` to a verifier in the same process: no wire, no frames; for tests and benchmarks."""
+    """A `VerifierLink` to a verifier in the same process: no wire, no frames; for tests, benchmarks and calibration.
+
+    Attributes:
+        at_hand: Whether verdicts are computed where the edge is, so that it gains nothing by working meanwhile.
+    """
+
+    at_hand = True
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier

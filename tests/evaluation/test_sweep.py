@@ -295,7 +295,9 @@ def test_mistyped_words_are_found_before_anything_is_captioned(
 def test_a_link_is_a_relay_only_where_something_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
     from ugsd_core.evaluation.source import PairSource
 
-    monkeypatch.setattr(PairSource, "__init__", lambda self: self.__dict__.update(_child=None, _access_token=None))
+    monkeypatch.setattr(
+        PairSource, "__init__", lambda self: self.__dict__.update(_child=None, _access_token=None, _shared=None)
+    )
     monkeypatch.setattr(PairSource, "_target", lambda self: "ws://127.0.0.1:9")
     source = PairSource()
     with source:

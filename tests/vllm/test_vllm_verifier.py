@@ -18,7 +18,7 @@ from tests.tiny import utterance
 from tests.vllm.fake_vllm import FakeVllm, Refused, tensors_of
 from tests.wire.fakes import serving
 from ugsd_core.captioner import Captioner
-from ugsd_core.drafter import TorchDrafter
+from ugsd_core.drafter import StreamDrafter
 from ugsd_core.errors import OptionError, ProtocolError, UgsdError, VerdictTimeout, VerifierUnavailable
 from ugsd_core.messages import GenerateRequest, OpenRequest, Verdict
 from ugsd_core.models.speech_model import SpeechModel
@@ -114,7 +114,7 @@ def test_over_the_wire_a_caption_is_the_same_as_with_the_model_there(pair: Pair)
     with at_vllm(pair.verifier) as (verifier, fake):
         for each in (TorchVerifier(pair.verifier), verifier):
             with serving(each) as address, WebSocketLink(address) as link:
-                captioner = Captioner(TorchDrafter(pair.edge), link)
+                captioner = Captioner(StreamDrafter(pair.edge), link)
                 captions.append(caption_result(captioner.stream(utterance(1), options)))
         assert fake.requests
     assert captions[0].token_ids == captions[1].token_ids

@@ -209,6 +209,7 @@ def _paced_link(verifier: Any, pass_s: float, prefill_s: float) -> Any:
     from ugsd_core.verifier import LocalLink
 
     class PacedLink(LocalLink):
+        at_hand = False
         asleep, rtt_s, ready_at = True, 0.0, 0.0
 
         def open(self, request: OpenRequest) -> None:
