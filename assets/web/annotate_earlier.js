@@ -49,6 +49,7 @@ function makeEarlier(box, { rules, open, leave }) {
   async function fetched(offset) {
     const of = rules();
     if (!of) return;
+    await outbox.flush().catch(() => {}); // what was begun just now is one of them
     const told = await ask("answers", { query: { campaign: of.id, offset } });
     if (rules() !== of) return;
     found = offset ? [...found, ...told.answers] : told.answers;
