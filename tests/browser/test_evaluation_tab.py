@@ -303,8 +303,11 @@ def test_without_models_runs_are_looked_at_and_nothing_is_started(visit: Open, b
     assert page.page.locator("#evaluate-begin").is_disabled()
 
 
-@pytest.mark.parametrize("viewport", [{"width": 1360, "height": 900}, PHONE], ids=["laptop", "phone"])
-@pytest.mark.parametrize(("scheme", "browser_locale"), [("light", "zh-CN"), ("dark", "en-GB")])
+@pytest.mark.parametrize(
+    ("scheme", "browser_locale", "viewport"),
+    [("light", "zh-CN", {"width": 1360, "height": 900}), ("dark", "en-GB", PHONE)],
+    ids=["laptop", "phone"],
+)
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_page(
     visit: Open, evaluations: Served, scheme: str, browser_locale: str, viewport: dict[str, int]
 ) -> None:
@@ -332,12 +335,16 @@ def test_everything_is_reached_with_tab_and_shows_that_it_is(visit: Open, evalua
     page.wait("document.querySelectorAll('.rows tbody tr').length === 3")
     page.wait("document.querySelector('#evaluate-rows.waiting, #evaluate-rows .waiting') === null")  # no rows under way
     page.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    page.page.locator("h1").click()
-    for _ in range(220):
-        page.page.keyboard.press("Tab")
-        if page.page.evaluate("document.activeElement !== document.body") and page.page.evaluate(STEP):
+    for _ in range(2):  # what was drawn anew behind the first walk is met by the second
+        page.page.evaluate(f"({CONTROLS})().forEach((node) => {{ delete node.dataset.reached; }})")
+        page.page.locator("h1").click()
+        for _ in range(220):
+            page.page.keyboard.press("Tab")
+            if page.page.evaluate("document.activeElement !== document.body") and page.page.evaluate(STEP):
+                break
+        missed = page.page.evaluate(f"() => ({NAMED})(({CONTROLS})().filter((node) => !('reached' in node.dataset)))")
+        if not missed:
             break
-    missed = page.page.evaluate(f"() => ({NAMED})(({CONTROLS})().filter((node) => !('reached' in node.dataset)))")
     unseen = page.page.evaluate(f"() => ({NAMED})(({CONTROLS})().filter((node) => node.dataset.reached === 'unseen'))")
     assert missed == [] and unseen == []
     page.page.locator("#evaluate-clips-tab").focus()

@@ -58,7 +58,7 @@ BAD: dict[str, BadCorpus] = {
 
 def make_bad_corpora(folder: Path) -> None:
     """A folder a corpus; ``fine`` has nothing wrong."""
-    for name, bad in (*BAD.items(), ("fine", BadCorpus(_table(*(_row(number) for number in range(24))), "", "", 24))):
+    for name, bad in (*BAD.items(), ("fine", BadCorpus(_table(*(_row(number) for number in range(12))), "", "", 12))):
         corpus = folder / name
         corpus.mkdir(parents=True)
         (corpus / "manifest.csv").write_bytes(bad.table)

@@ -56,7 +56,7 @@ def test_an_upload_is_its_visitors_and_goes_with_them(places: CorpusPlaces, tmp_
     place = places.bring("ada", packed(tmp_path))
     assert places.listed("ada")[0] == place and place.name == "mine"
     assert place.key not in {other.key for other in places.listed("ben")}
-    assert len(places.read(place).usable("en")) == 24
+    assert len(places.read(place).usable("en")) == 12
     places.leave("ada")
     assert list((tmp_path / "uploads").iterdir()) == []
 

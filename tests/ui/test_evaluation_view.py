@@ -165,7 +165,7 @@ def test_a_bad_corpus_is_named_and_mended_in_both_languages(tmp_path: Path, name
 
 def test_without_models_everything_else_is_still_told(tmp_path: Path) -> None:
     found = looked(tmp_path, "fine", models=False)
-    assert found.plan is None and "No model is loaded" in found.html("en") and "24 of 24 clips" in found.html("en")
+    assert found.plan is None and "No model is loaded" in found.html("en") and "12 of 12 clips" in found.html("en")
 
 
 def test_the_same_wish_goes_on_in_the_same_folder(tmp_path: Path) -> None:
