@@ -36,6 +36,7 @@ _LIGHT_EDGE = (
 PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "edge": ("captions, verifier, replay", ("torch", "transformers", *_LIGHT_EDGE, "prometheus-client")),
     "edge-onnx": ("captions without PyTorch", _LIGHT_EDGE),
+    "edge-llama": ("captions by a large edge on a CPU", ("llama-cpp-python", "gguf")),
     "evaluation": (
         "corpora, metrics, reports",
         ("sacrebleu", "filelock", "nltk", "numpy", "psutil", "rouge-score", "soundfile"),
@@ -53,7 +54,7 @@ BASE = ("edge", "edge-onnx", "evaluation", "annotations", "page")
 OPTIONAL = tuple(part for part in PARTS if part not in BASE)
 
 #: Import names that are not the distribution's name with underscores.
-MODULES = {"markdown-it-py": "markdown_it", "scikit-learn": "sklearn"}
+MODULES = {"llama-cpp-python": "llama_cpp", "markdown-it-py": "markdown_it", "scikit-learn": "sklearn"}
 
 
 def installed(distribution: str) -> bool:

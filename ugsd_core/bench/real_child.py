@@ -12,6 +12,7 @@ import sys
 from time import perf_counter
 from typing import IO, Any
 
+from ugsd_core.bench.llama_shapes import LLAMA, make_llama_model
 from ugsd_core.bench.machine import peak_memory_mb
 
 __all__ = ["Child", "main"]
@@ -30,20 +31,16 @@ class Child:
     def __init__(self, spec: dict[str, Any]) -> None:
         import torch
 
-        from ugsd_core.bench.shapes import bytes_of, bytes_touched, make_speech_model
-
         torch.set_num_threads(spec["threads"])
         self.torch = torch
         self.cuda = spec["device"] != "cpu"
         began = perf_counter()
-        self.model = make_speech_model(
-            spec["size"], spec["precision"], device=spec["device"], layers=spec.get("layers")
-        )
+        self.model, weights_bytes, bytes_a_token = _made(spec)
         self.code = self._code()
         self.facts = {
             "made_s": perf_counter() - began,
-            "weights_bytes": bytes_of(self.model.model),
-            "bytes_a_token": bytes_touched(self.model.model),
+            "weights_bytes": weights_bytes,
+            "bytes_a_token": bytes_a_token,
         }
         self.stream: Any = None
 
@@ -116,6 +113,16 @@ class Child:
         if self.stream is None:
             self.prefill()
         return self.stream
+
+
+def _made(spec: dict[str, Any]) -> tuple[Any, int, float]:
+    """The model, bytes of its weights, and those that a token touches."""
+    if spec["precision"] in LLAMA:
+        return make_llama_model(spec["size"], spec["precision"], layers=spec.get("layers"), threads=spec["threads"])
+    from ugsd_core.bench.shapes import bytes_of, bytes_touched, make_speech_model
+
+    model = make_speech_model(spec["size"], spec["precision"], device=spec["device"], layers=spec.get("layers"))
+    return model, bytes_of(model.model), bytes_touched(model.model)
 
 
 def serve(child: Child, lines: IO[str], out: IO[str]) -> None:

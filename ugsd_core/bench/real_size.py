@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ugsd_core.bench.bandwidth import read_bandwidth
+from ugsd_core.bench.llama_shapes import LLAMA, check_llama
 from ugsd_core.bench.machine import available_memory_mb, cores
 from ugsd_core.bench.registry import Say
 from ugsd_core.bench.settings import BenchSettings
@@ -96,7 +97,7 @@ def memory_needed_mb(size: str, precision: str, layers: int | None = None) -> fl
     """What a process with this model will hold, MB; from the shape alone."""
     from ugsd_core.bench.shapes import bytes_of, empty_model
 
-    model = empty_model(size, precision, layers)
+    model = empty_model(size, LLAMA.get(precision, precision), layers)
     return bytes_of(model) * (0.5 if precision == "bf16" else 1.0) / 1e6 + BESIDE_MB
 
 
@@ -122,10 +123,11 @@ def started(settings: BenchSettings, precision: str, say: Say) -> Iterator[tuple
     """A process with its model, ready, and its facts.
 
     Raises:
-        OptionError: If there is no memory for it.
+        OptionError: If there is no memory for it, or llama.cpp is needed and not there.
         BenchFailed: If it cannot be made.
     """
     assert settings.size is not None
+    check_llama(precision)
     room_for(settings.size, precision, settings.device, settings.layers)
     say(f"{precision}: making {settings.size} …")
     spec = {
@@ -156,7 +158,9 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
 
         if not torch.cuda.is_available():
             raise OptionError(f"--device {settings.device} was asked for, but no CUDA device is available")
-        precisions = tuple(precision for precision in precisions if precision not in WEIGHT_ONLY) or ("bf16",)
+        precisions = tuple(precision for precision in precisions if precision not in (*WEIGHT_ONLY, *LLAMA)) or (
+            "bf16",
+        )
     found: dict[str, Any] = {}
     notes = _notes(settings)
     first, *others = precisions

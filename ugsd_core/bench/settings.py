@@ -10,7 +10,7 @@ from ugsd_core.errors import OptionError
 __all__ = ["PRECISIONS", "SIZES", "BenchSettings"]
 
 #: Precisions in which a model of a real size is measured.
-PRECISIONS = ("fp32", "bf16", "int8", "int4")
+PRECISIONS = ("fp32", "bf16", "int8", "int4", "llama-int4", "llama-int8")
 #: Shapes with random weights; ``tiny`` is for trying the command itself.
 SIZES = ("3b", "30b-a3b", "tiny")
 

@@ -24,6 +24,7 @@ __all__ = [
     "make_model",
     "make_speech_model",
     "make_tokenizer",
+    "make_tower",
     "skeleton",
 ]
 
@@ -228,6 +229,19 @@ def make_model(size: str, precision: str, tokenizer: Any, *, device: str = "cpu"
     torch.manual_seed(0)
     for module in model.modules():
         _fill(module, device, dtype)
+    return model.eval()
+
+
+def make_tower(size: str, tokenizer: Any, layers: int | None = None) -> Any:
+    """A thinker of a shape that has its audio tower alone, in eight bits, with random weights."""
+    import torch
+
+    model = skeleton(size, tokenizer, layers)
+    model.model.language_model = model.lm_head = None
+    replace_linears(model.model.audio_tower, "int8")
+    torch.manual_seed(0)
+    for module in model.modules():
+        _fill(module, "cpu", torch.float32)
     return model.eval()
 
 

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UgsdError: With one sentence for a person.
     """
-    return {"list": _list, "show": _show, "verify": _verify, "export": _export}[args.action](args)
+    return {"list": _list, "show": _show, "verify": _verify, "export": _export, "gguf": _gguf}[args.action](args)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -128,4 +128,16 @@ def _export(args: argparse.Namespace) -> int:
     size = sum(path.stat().st_size for path in target.iterdir())
     licence = shipped(target).licence
     print(f"{target}: {args.name} in {args.dtype}, {size / 1e6:.1f} MB; its licence ({licence}) goes with it")
+    return 0
+
+
+def _gguf(args: argparse.Namespace) -> int:
+    from ugsd_core.models.llama_checkpoint import write_llama_checkpoint
+
+    source = folder_of(args.name) if args.name in SIDES else args.name
+    with progress(f"writing {args.name}"):
+        target = write_llama_checkpoint(source, Path(args.folder).expanduser(), args.dtype)
+    size = sum(path.stat().st_size for path in target.iterdir())
+    print(f"{target}: {args.name} for llama.cpp, its decoder in {args.dtype}, {size / 1e6:.1f} MB")
+    print(f"take it with --edge {target}; a gate that was calibrated for other weights wants 'ugsd calibrate' anew")
     return 0

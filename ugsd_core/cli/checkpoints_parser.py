@@ -40,3 +40,12 @@ def add_checkpoints(commands: argparse._SubParsersAction[argparse.ArgumentParser
     export.add_argument(
         "--dtype", default="float32", help="float32, or the half as large bfloat16 or float16 (float32)"
     )
+    gguf = actions.add_parser(
+        "gguf",
+        help="make a folder that llama.cpp computes, for a large edge on a CPU",
+        description="Write a Qwen2.5-Omni checkpoint for llama.cpp: its decoder as decoder.gguf, its audio "
+        "tower in eight bits. Any command takes the folder as --edge. Reading takes 2 bytes of memory a weight.",
+    )
+    gguf.add_argument("name", metavar="CKPT", help="edge, verifier, a folder, or a hub name")
+    gguf.add_argument("folder", metavar="DIR", help="a new or empty folder")
+    gguf.add_argument("--dtype", default="int4", help="of the decoder: int4, int8, or float32 to compare (int4)")

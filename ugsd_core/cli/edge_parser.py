@@ -7,7 +7,7 @@ import argparse
 __all__ = ["BACKEND_NAMES", "add_edge_backend"]
 
 #: As `ugsd_core.models.backends.BACKENDS`, which a test compares.
-BACKEND_NAMES = ("auto", "torch", "onnx")
+BACKEND_NAMES = ("auto", "torch", "onnx", "llama")
 
 
 def add_edge_backend(group: argparse._ActionsContainer) -> None:
@@ -17,5 +17,6 @@ def add_edge_backend(group: argparse._ActionsContainer) -> None:
         choices=BACKEND_NAMES,
         default="auto",
         help="what computes the edge: torch; onnx, the faster one, for the embedded edge and others in eight bits on "
-        "the CPU; auto, onnx where it can (auto)",
+        "the CPU; llama, for folders made by 'ugsd checkpoints gguf'; auto, whichever of the last two fits, else torch "
+        "(auto)",
     )

@@ -1,7 +1,8 @@
-"""Which library computes the edge: torch, which knows every checkpoint, or onnxruntime, which is faster on a small one.
+"""Which library computes the edge: torch, which knows every checkpoint; onnxruntime, faster on a small one; llama.cpp,
+faster on a large one.
 
-``auto`` takes onnxruntime wherever it is installed and knows the checkpoint, and torch for everything else; why is in
-docs/edge-backends.md.
+``auto`` takes onnxruntime wherever it is installed and knows the checkpoint, llama.cpp for a folder made for it, and
+torch for everything else; why is in docs/edge-backends.md.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "choose_backend", "load_edge_model"]
 
 #: Names of the back ends, and ``auto``.
-BACKENDS = ("auto", "torch", "onnx")
+BACKENDS = ("auto", "torch", "onnx", "llama")
 
 
 def choose_backend(
     checkpoint: str | Path, backend: str = "auto", *, device: str = "cpu", dtype: str = "float32"
 ) -> str:
-    """``torch`` or ``onnx``; loads nothing.
+    """``torch``, ``onnx`` or ``llama``; loads nothing.
 
     Args:
         checkpoint: A folder, or a hub name.
@@ -34,10 +35,13 @@ def choose_backend(
 
     Raises:
         OptionError: If the back end is unknown or does not go with device or type.
-        InstallationError: If onnxruntime is asked for and not installed.
+        CheckpointError: If the checkpoint was made for llama.cpp and another is named, or the other way round.
+        InstallationError: If onnxruntime or llama.cpp is needed and not installed.
     """
     if backend not in BACKENDS:
         raise OptionError(f"--edge-backend is one of {', '.join(BACKENDS)}, not {backend!r}")
+    if _for_llama(Path(checkpoint).expanduser()) or backend == "llama":
+        return _llama(checkpoint, backend, device=device, dtype=dtype)
     if backend == "torch":
         return "torch"
     plain = device == "cpu" and dtype == "float32"
@@ -69,15 +73,46 @@ def load_edge_model(
         CheckpointError: If it is missing, damaged, or of a kind that the back end does not know.
         OptionError, InstallationError: As `choose_backend`.
     """
-    if choose_backend(checkpoint, backend, device=device, dtype=dtype) == "onnx":
+    chosen = choose_backend(checkpoint, backend, device=device, dtype=dtype)
+    if chosen == "onnx":
         from ugsd_core.models.onnx_model import load_onnx_model
 
         return load_onnx_model(Path(checkpoint).expanduser())
+    if chosen == "llama":
+        from ugsd_core.models.llama_model import load_llama_model
+
+        return load_llama_model(Path(checkpoint).expanduser())
     from ugsd_core.models.loading import limit_threads, load_speech_model
 
     model = load_speech_model(checkpoint, device=device, dtype=dtype)
     limit_threads(model)
     return model
+
+
+def _for_llama(folder: Path) -> bool:
+    """Whether a folder was made for llama.cpp."""
+    from ugsd_core.models.gguf_file import DECODER
+
+    return (folder / DECODER).is_file()
+
+
+def _llama(checkpoint: str | Path, backend: str, *, device: str, dtype: str) -> str:
+    """``llama``, if everything that it needs is there; raises as `choose_backend`."""
+    from ugsd_core.parts import install_line
+
+    if not _for_llama(Path(checkpoint).expanduser()):
+        raise CheckpointError(
+            f"{checkpoint} is no folder for llama.cpp; make one of it: ugsd checkpoints gguf {checkpoint} FOLDER"
+        )
+    if backend not in ("auto", "llama"):
+        raise CheckpointError(f"{checkpoint} was made for llama.cpp; leave out --edge-backend {backend}")
+    if device != "cpu" or dtype != "float32":
+        raise OptionError(
+            "an edge on llama.cpp computes on the CPU, in what its file holds; leave out --device and --dtype"
+        )
+    if find_spec("llama_cpp") is None:
+        raise InstallationError(f"{checkpoint} needs the package llama-cpp-python; type {install_line('edge-llama')}")
+    return "llama"
 
 
 def _known(folder: Path) -> bool:

@@ -131,9 +131,21 @@ class Int8Linear(RoundedLinear):
     def rounded(self, weight: torch.Tensor) -> dict[str, torch.Tensor]:
         """``weight`` and ``scale``."""
         levels, scale = round_rows(weight)
-        if self.columns > self.in_features:
-            levels = nn.functional.pad(levels, (0, self.columns - self.in_features))
-        return {"weight": levels, "scale": scale}
+        return {"weight": self._padded(levels), "scale": scale}
+
+    def take(self, levels: torch.Tensor, scale: torch.Tensor) -> None:
+        """Keep a weight that is rounded already: int8 (out, in), and a scale a row.
+
+        Raises:
+            ValueError: If it is of another shape.
+        """
+        if levels.shape != (self.out_features, self.in_features) or scale.numel() != self.out_features:
+            raise ValueError(f"a weight of {tuple(levels.shape)} for a layer {self.extra_repr()}")
+        self.weight = nn.Parameter(self._padded(levels), requires_grad=False)
+        self.scale = nn.Parameter(scale.reshape(-1).float(), requires_grad=False)
+
+    def _padded(self, levels: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(levels, (0, self.columns - self.in_features))
 
     def few(self, rows: torch.Tensor) -> torch.Tensor:
         """By torch's kernel, without the scale: rounding that to bfloat16 would add to the error."""
