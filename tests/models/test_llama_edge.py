@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.models.test_onnx_edge import EDGE, EXAMPLES, by_torch, caption, code
-from ugsd_core.bench.llama_shapes import make_llama_model
+from ugsd_core.bench.real_models import make_llama_model, smallest
 from ugsd_core.bench.settings import BenchSettings
 from ugsd_core.captioner import Captioner
 from ugsd_core.cli.entry import main
@@ -243,7 +243,11 @@ def test_a_folder_for_llama_is_known_by_its_file(tmp_path: Path, monkeypatch: py
 
 
 def test_a_benchmark_without_the_library_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ugsd_core.bench.llama_shapes.find_spec", lambda name: None)
+    monkeypatch.setattr("ugsd_core.bench.real_models.find_spec", lambda name: None)
     assert "llama-int4" in BenchSettings(size="tiny").precisions
     with pytest.raises(OptionError, match=r"llama-int4 needs llama-cpp-python and gguf; type .*edge-llama"):
         make_llama_model("tiny", "llama-int4", layers=1, threads=1)
+    names = BenchSettings(size="tiny").precisions
+    assert smallest(names, "cpu") == "int4" and smallest(("fp32", "llama-int4", "bf16"), "cuda") == "bf16"
+    monkeypatch.setattr("ugsd_core.bench.real_models.find_spec", lambda name: object())
+    assert smallest(names, "cpu") == "llama-int4" and smallest(("fp32", "bf16"), "cpu") == "bf16"

@@ -12,8 +12,8 @@ import sys
 from time import perf_counter
 from typing import IO, Any
 
-from ugsd_core.bench.llama_shapes import LLAMA, make_llama_model
 from ugsd_core.bench.machine import peak_memory_mb
+from ugsd_core.bench.real_models import make_real_model
 
 __all__ = ["Child", "main"]
 
@@ -35,7 +35,13 @@ class Child:
         self.torch = torch
         self.cuda = spec["device"] != "cpu"
         began = perf_counter()
-        self.model, weights_bytes, bytes_a_token = _made(spec)
+        self.model, weights_bytes, bytes_a_token = make_real_model(
+            spec["size"],
+            spec["precision"],
+            device=spec["device"],
+            layers=spec.get("layers"),
+            threads=spec["threads"],
+        )
         self.code = self._code()
         self.facts = {
             "made_s": perf_counter() - began,
@@ -113,16 +119,6 @@ class Child:
         if self.stream is None:
             self.prefill()
         return self.stream
-
-
-def _made(spec: dict[str, Any]) -> tuple[Any, int, float]:
-    """The model, bytes of its weights, and those that a token touches."""
-    if spec["precision"] in LLAMA:
-        return make_llama_model(spec["size"], spec["precision"], layers=spec.get("layers"), threads=spec["threads"])
-    from ugsd_core.bench.shapes import bytes_of, bytes_touched, make_speech_model
-
-    model = make_speech_model(spec["size"], spec["precision"], device=spec["device"], layers=spec.get("layers"))
-    return model, bytes_of(model.model), bytes_touched(model.model)
 
 
 def serve(child: Child, lines: IO[str], out: IO[str]) -> None:

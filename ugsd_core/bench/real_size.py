@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ugsd_core.bench.bandwidth import read_bandwidth
-from ugsd_core.bench.llama_shapes import LLAMA, check_llama
+from ugsd_core.bench.real_models import LLAMA, check_llama
 from ugsd_core.bench.machine import available_memory_mb, cores
 from ugsd_core.bench.registry import Say
 from ugsd_core.bench.settings import BenchSettings

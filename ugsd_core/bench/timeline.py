@@ -56,14 +56,14 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
 
     from ugsd_core.audio import utterance_from_samples
     from ugsd_core.bench.machine import cores
+    from ugsd_core.bench.real_models import make_real_model, smallest
     from ugsd_core.bench.real_size import room_for
-    from ugsd_core.bench.shapes import make_speech_model
     from ugsd_core.captioner import Captioner
     from ugsd_core.drafter import StreamDrafter
 
     if settings.size is None or settings.timeline_rho is None:
         raise OptionError("say which size and which share of the draft, such as --size 3b --timeline 0.182")
-    precision = "int4" if "int4" in settings.precisions and settings.device == "cpu" else settings.precisions[-1]
+    precision = smallest(settings.precisions, settings.device)
     room_for(settings.size, precision, settings.device, settings.layers)
     import torch
 
@@ -71,7 +71,13 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     torch.set_num_threads(settings.threads or cores())
     try:
         say(f"making {settings.size} in {precision} …")
-        model = make_speech_model(settings.size, precision, device=settings.device, layers=settings.layers)
+        model, *_ = make_real_model(
+            settings.size,
+            precision,
+            device=settings.device,
+            layers=settings.layers,
+            threads=settings.threads or cores(),
+        )
         captioner = Captioner(StreamDrafter(model))
         samples = np.random.default_rng(0).standard_normal(int(CLIP_S * 16_000)).astype(np.float32) * 0.1
         return _timeline(captioner, utterance_from_samples(samples, 16_000), precision, settings, say)

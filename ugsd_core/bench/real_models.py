@@ -1,7 +1,8 @@
-"""A released shape with random weights whose decoder llama.cpp computes; the tower as everywhere in eight bits."""
+"""Models of released shapes with random weights, whatever computes them: torch, or llama.cpp with torch's tower."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +17,37 @@ from ugsd_core.parts import install_line
 if TYPE_CHECKING:
     from ugsd_core.models.llama_model import LlamaModel
 
-__all__ = ["LLAMA", "check_llama", "make_llama_model"]
+__all__ = ["LLAMA", "check_llama", "make_llama_model", "make_real_model", "smallest"]
 
 #: Precisions that llama.cpp computes, and what its file calls them here.
 LLAMA = {"llama-int4": "int4", "llama-int8": "int8"}
 #: Values that are drawn and rounded; all matrices repeat them.
 DRAWN = 1 << 20
+
+
+def make_real_model(
+    size: str, precision: str, *, device: str, layers: int | None, threads: int
+) -> tuple[Any, int, float]:
+    """A model with its tokenizer; the bytes of all its weights, and of those that one token touches.
+
+    Raises:
+        OptionError: If the precision is not for the size or the device, or cannot be had here.
+    """
+    if precision in LLAMA:
+        return make_llama_model(size, precision, layers=layers, threads=threads)
+    from ugsd_core.bench.shapes import bytes_of, bytes_touched, make_speech_model
+
+    model = make_speech_model(size, precision, device=device, layers=layers)
+    return model, bytes_of(model.model), bytes_touched(model.model)
+
+
+def smallest(precisions: Sequence[str], device: str) -> str:
+    """The precision of an edge on a device: the fastest in four bits of those that are named, or else the last one."""
+    if device == "cpu":
+        for precision in ("llama-int4", "int4"):
+            if precision in precisions and (precision not in LLAMA or find_spec("llama_cpp") is not None):
+                return precision
+    return [precision for precision in precisions if precision not in LLAMA][-1]
 
 
 def check_llama(precision: str) -> None:
