@@ -47,7 +47,7 @@ def smallest(precisions: Sequence[str], device: str) -> str:
         for precision in ("llama-int4", "int4"):
             if precision in precisions and (precision not in LLAMA or find_spec("llama_cpp") is not None):
                 return precision
-    return [precision for precision in precisions if precision not in LLAMA][-1]
+    return ([precision for precision in precisions if precision not in LLAMA] or precisions)[-1]
 
 
 def check_llama(precision: str) -> None:

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ugsd_core.bench.bandwidth import read_bandwidth
-from ugsd_core.bench.real_models import LLAMA, check_llama
 from ugsd_core.bench.machine import available_memory_mb, cores
+from ugsd_core.bench.real_models import LLAMA, check_llama
 from ugsd_core.bench.registry import Say
 from ugsd_core.bench.settings import BenchSettings
 from ugsd_core.bench.timing import ratio, spread
