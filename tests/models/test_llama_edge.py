@@ -30,6 +30,7 @@ from ugsd_core.models.llama_checkpoint import write_llama_checkpoint
 from ugsd_core.models.llama_decoder import LlamaDecoder
 from ugsd_core.models.llama_model import LlamaModel, load_llama_model
 from ugsd_core.models.llama_probe import SHAPE, write_small
+from ugsd_core.models.shipped import shipped
 from ugsd_core.models.tower_file import TOWER
 from ugsd_core.options import DecodingOptions
 
@@ -162,6 +163,9 @@ def test_the_command_line_writes_a_folder_and_captions_with_it(
 ) -> None:
     assert main(["checkpoints", "gguf", "edge", str(tmp_path / "edge"), "--dtype", "int8"]) == 0
     assert "take it with --edge" in capsys.readouterr().out
+    assert main(["checkpoints", "show", str(tmp_path / "edge"), "--json"]) == 0
+    told, original = json.loads(capsys.readouterr().out), shipped(EDGE)
+    assert told["kept_in"].startswith("decoder.gguf for llama.cpp") and told["parameters"] == original.parameters
     assert main(["caption", str(EXAMPLES[0]), "--edge", str(tmp_path / "edge"), "--mode", "edge", "--quiet"]) == 0
     assert capsys.readouterr().out.strip() == caption(by_torch(), EXAMPLES[0], "en")
     assert main(["checkpoints", "gguf", "edge", str(tmp_path / "edge")]) == 2

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from ugsd_core.errors import CheckpointError, OptionError
 from ugsd_core.models.eight_bit import KEY, is_eight_bit, read_eight_bit
+from ugsd_core.models.gguf_file import DECODER, DecoderShape, weight_shapes
 from ugsd_core.models.loading import FLOATS, default_checkpoint
+from ugsd_core.models.tower_file import TOWER
 
 __all__ = [
     "MANIFEST",
@@ -96,14 +99,18 @@ def shipped(folder: Path) -> Shipped:
         own_file = folder / "ugsd.json"
         own = json.loads(own_file.read_text(encoding="utf-8")) if own_file.is_file() else {}
         parameters = 0
-        for path in sorted(folder.glob("model*.safetensors")):
+        for path in sorted([*folder.glob("model*.safetensors"), *folder.glob(TOWER)]):
             with safe_open(str(path), "np") as tensors:
                 for name in tensors.keys():  # noqa: SIM118 - not a mapping
                     if "visual." not in name and not name.endswith("_scale"):
                         parameters += prod(tensors.get_slice(name).get_shape())
+        if (folder / DECODER).is_file():
+            parameters += _of_decoder(config)
     except Exception as error:  # json, safetensors and the disk raise many kinds; the person needs one sentence
         raise CheckpointError(f"{folder} cannot be read: {error}") from error
     kept_in = "eight bits a value, a scale a row" if is_eight_bit(config) else str(config.get("dtype", "unknown"))
+    if (folder / DECODER).is_file():
+        kept_in = f"{DECODER} for llama.cpp, the tower in eight bits a value"
     classes = ", ".join(config.get("architectures") or ["unknown"])
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()}
     name = str(own.get("name", folder.name))
@@ -165,6 +172,14 @@ def differences(folder: Path, expected: dict[str, dict[str, Any]]) -> Iterator[s
     for path in sorted(folder.iterdir()):
         if path.name not in expected:
             yield f"{path.name} does not belong here"
+
+
+def _of_decoder(config: dict[str, Any]) -> int:
+    """Parameters of a decoder in a file of its own, by its configuration."""
+    text = SimpleNamespace(**config.get("thinker_config", config)["text_config"])
+    shape = DecoderShape.read("the folder", text)
+    head = 0 if getattr(text, "tie_word_embeddings", False) else shape.rows * shape.width
+    return head + sum(prod(size) for size in weight_shapes(shape).values())
 
 
 # ── A copy for others ─────────────────────────────────────────────────────────────────────────────────────────────
