@@ -131,7 +131,7 @@ def test_a_file_with_planes_of_positions_reads_speech_alike(tmp_path: Path) -> N
     """As llama.cpp's own converter writes these checkpoints."""
     paths = [tmp_path / "plain.gguf", tmp_path / "planes.gguf"]
     write_small(paths[0], precision="float32")
-    write_small(paths[1], precision="float32", sections=(16, 24, 24, 0))
+    write_small(paths[1], precision="float32", sections=(8, 12, 12, 0))
     plain, planes = (LlamaDecoder(path, threads=1) for path in paths)
     assert (plain.planes, planes.planes) == (1, 4)
     vectors = np.random.default_rng(1).standard_normal((40, SHAPE.width), dtype=np.float32)

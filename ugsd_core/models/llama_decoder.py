@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +40,9 @@ Floats = NDArray[np.float32]
 class LlamaDecoder:
     """A GGUF file that llama.cpp has loaded; tapes may share it, from several threads.
 
+    All passes are computed by one thread of its own, in turns: llama.cpp sets a processor's matrix unit up once in a
+    thread, and torch, which uses it too, leaves it reset behind itself.
+
     Args:
         path: The file.
         threads: Of each pass.
@@ -50,6 +54,7 @@ class LlamaDecoder:
         context: Positions that it knows.
         planes: Numbers that say where a vector stands: 1, or 4 for a file whose rotary embedding has planes.
         size_bytes: Of all weights.
+        lane: Where passes are computed.
 
     Raises:
         CheckpointError: If the file is missing, damaged or of a kind that llama.cpp does not know.
@@ -74,6 +79,7 @@ class LlamaDecoder:
             raise CheckpointError(f"{path} cannot be loaded by llama.cpp ({why.strip()[:200]})")
         self.model = found
         self.threads = threads
+        self.lane = ThreadPoolExecutor(1, thread_name_prefix="llama")
         self._end = weakref.finalize(self, llama_cpp.llama_model_free, found)
         self.width = int(llama_cpp.llama_model_n_embd(found))
         self.rows = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(found)))
@@ -153,7 +159,7 @@ class LlamaTape:
             batch.token = ids.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
         batch.pos = places.ctypes.data_as(ctypes.POINTER(ctypes.c_int32))
         batch.logits = flags.ctypes.data_as(ctypes.POINTER(ctypes.c_int8))
-        code = llama_cpp.llama_decode(self._context, batch)
+        code = self._decoder.lane.submit(llama_cpp.llama_decode, self._context, batch).result()
         if code != 0:
             raise CheckpointError(f"llama.cpp could not compute a pass over {n} positions (code {code})")
         if not rows:

@@ -13,7 +13,7 @@ from ugsd_core.models.gguf_file import DECODER, DecoderShape, decoder_tensors, w
 __all__ = ["main", "write_small"]
 
 SHAPE = DecoderShape(
-    layers=1, width=256, inner=512, heads=2, kv_heads=1, rows=256, context=256, theta=1e4, epsilon=1e-6
+    layers=1, width=128, inner=256, heads=2, kv_heads=1, rows=256, context=256, theta=1e4, epsilon=1e-6
 )
 
 
