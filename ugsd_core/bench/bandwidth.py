@@ -46,7 +46,7 @@ def read_bandwidth(rounds: int = 5, threads: int | None = None, buffer_mb: int =
 
 def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     """Bandwidth with all threads together and with one."""
-    from ugsd_core.bench.machine import cores
+    from ugsd_core.cores import cores
 
     say("reading memory …")
     together = settings.threads or cores()

@@ -10,11 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_memory_mb", "cores", "machine_facts", "peak_memory_mb"]
+from ugsd_core.cores import cores
+
+__all__ = ["available_memory_mb", "machine_facts", "peak_memory_mb"]
 
 #: Instruction sets that decide which kernels run, as Linux names them.
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "amx_tile")
-PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "onnxruntime", "websockets", "msgpack")
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "onnxruntime", "llama-cpp-python", "websockets", "msgpack")
 
 
 def machine_facts() -> dict[str, Any]:
@@ -34,11 +36,6 @@ def machine_facts() -> dict[str, Any]:
         "device": _device(),
         "commit": _commit(),
     }
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory_mb() -> float | None:

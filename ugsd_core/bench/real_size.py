@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from ugsd_core.bench.bandwidth import read_bandwidth
-from ugsd_core.bench.machine import available_memory_mb, cores
+from ugsd_core.bench.machine import available_memory_mb
 from ugsd_core.bench.real_models import LLAMA, check_llama
 from ugsd_core.bench.registry import Say
 from ugsd_core.bench.settings import BenchSettings
 from ugsd_core.bench.timing import ratio, spread
+from ugsd_core.cores import cores
 from ugsd_core.errors import OptionError, UgsdError
 from ugsd_core.models.rounding import WEIGHT_ONLY
 

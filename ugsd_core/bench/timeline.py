@@ -55,10 +55,10 @@ def measure(settings: BenchSettings, say: Say) -> dict[str, Any]:
     import numpy as np
 
     from ugsd_core.audio import utterance_from_samples
-    from ugsd_core.bench.machine import cores
     from ugsd_core.bench.real_models import make_real_model, smallest
     from ugsd_core.bench.real_size import room_for
     from ugsd_core.captioner import Captioner
+    from ugsd_core.cores import cores
     from ugsd_core.drafter import StreamDrafter
 
     if settings.size is None or settings.timeline_rho is None:

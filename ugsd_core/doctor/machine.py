@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from importlib.util import find_spec
 
+from ugsd_core.cores import cores
 from ugsd_core.doctor.finding import Finding
 from ugsd_core.free_memory import free_bytes
 from ugsd_core.parts import install_line
@@ -22,13 +23,13 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 def check_memory() -> Finding:
     """Cores, and the memory that is free now, where the system says so."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = cores()
     free = free_bytes()
     free_mb = None if free is None else free // 1_000_000
-    said = f"{cores} core{'s' if cores > 1 else ''}"
+    said = f"{count} core{'s' if count > 1 else ''}"
     if free_mb is None:
-        return Finding(GROUP, "processor, memory", "ok", said, details={"cores": cores})
-    details = {"cores": cores, "free_mb": free_mb}
+        return Finding(GROUP, "processor, memory", "ok", said, details={"cores": count})
+    details = {"cores": count, "free_mb": free_mb}
     said += f", {free_mb / 1000:.1f} GB memory free"
     if free_mb < ENOUGH_MB:
         mend = "end other programs: the page and its verifier take about 1 GB with the embedded pair"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode
+from ugsd_core.cores import cores
 from ugsd_core.errors import CheckpointError
 from ugsd_core.models.caption_model import CaptionModel, described
 from ugsd_core.models.gguf_file import DECODER
@@ -78,14 +79,12 @@ def load_llama_model(folder: Path, *, threads: int | None = None) -> LlamaModel:
 
     Args:
         folder: The checkpoint.
-        threads: Of llama.cpp; None takes as many as torch has.
+        threads: Of llama.cpp; None takes one for each core.
 
     Raises:
         CheckpointError: If it is missing, damaged or of another kind.
         InstallationError: If llama.cpp does not run on this processor.
     """
-    import torch
-
     from ugsd_core.models.emotion_head import load_emotion_head
     from ugsd_core.models.loading import read_description
     from ugsd_core.models.tower_file import read_tower
@@ -94,7 +93,7 @@ def load_llama_model(folder: Path, *, threads: int | None = None) -> LlamaModel:
     name = str(folder)
     owner, config = read_tower(folder)
     audio_id = int(config.audio_token_index)
-    decoder = LlamaDecoder(folder / DECODER, threads=threads or torch.get_num_threads())
+    decoder = LlamaDecoder(folder / DECODER, threads=threads or cores())
     if decoder.width != config.get_text_config().hidden_size:
         raise CheckpointError(
             f"{name}: {DECODER} reads vectors of {decoder.width} values, and config.json speaks of "
