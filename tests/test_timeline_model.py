@@ -17,6 +17,7 @@ from ugsd_core.bench.timeline_model import Costs, caption_ms, least_ms
 from ugsd_core.decoding import decode
 from ugsd_core.messages import CaptionStarted
 from ugsd_core.options import preset
+from ugsd_core.pace import Pace
 from ugsd_core.records import BlockRecord
 from ugsd_core.result import CaptionResult, caption_result
 from ugsd_core.verifier import LocalLink
@@ -81,6 +82,14 @@ def test_a_bonus_token_that_was_foreseen_leaves_what_was_drafted_behind_it() -> 
     assert unforeseen == 100 + 3 * 10 + 30 + 4 * 10
     # Three passes fit into the wait: the bonus token and two behind it.
     assert caption_ms(bonus, COSTS, ahead=True, foreseen={0}) == unforeseen - 2 * 10
+
+
+def test_a_pass_that_would_be_likely_to_end_too_long_behind_a_correction_is_not_begun() -> None:
+    blocks = caption((4, True, True), (4, False, False))
+    waiting = caption_ms(blocks, COSTS.at(5.0), ahead=False)
+    assert caption_ms(blocks, COSTS.at(5.0), ahead=True) == waiting + 5
+    # Half a pass is left; of four tokens one in sixteen blocks is accepted whole as long as nothing is known.
+    assert caption_ms(blocks, COSTS.at(5.0), ahead=True, pace=Pace()) == waiting
 
 
 def test_what_the_edge_would_have_written_is_foreseen() -> None:

@@ -78,7 +78,7 @@ class Draft(Protocol):
 
         Args:
             revision: Of the caption, as it will be if the verdict changes nothing.
-            stop: Asked before each forward pass.
+            stop: Asked before each forward pass; may take its time to answer.
         """
 
     def rollback(self, length: int) -> None:

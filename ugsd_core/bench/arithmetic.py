@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ugsd_core.bench.timeline_model import Costs, caption_ms, least_ms
 from ugsd_core.options import DecodingOptions, preset
+from ugsd_core.pace import Pace
 
 if TYPE_CHECKING:
     from ugsd_core.acoustic import AcousticCode
@@ -45,9 +46,9 @@ class Played:
     captions: dict[str, CaptionResult]
     foreseen: dict[str, frozenset[int]]
 
-    def ms(self, name: str, costs: Costs, *, ahead: bool = True) -> float:
+    def ms(self, name: str, costs: Costs, *, ahead: bool = True, pace: Pace | None = None) -> float:
         """What a caption takes."""
-        return caption_ms(self.captions[name], costs, ahead=ahead, foreseen=self.foreseen[name])
+        return caption_ms(self.captions[name], costs, ahead=ahead, foreseen=self.foreseen[name], pace=pace)
 
     def least(self, name: str, costs: Costs) -> float:
         """The least that its blocks can take."""
@@ -112,7 +113,7 @@ def arithmetic(played: Sequence[Played], *, rtts_ms: Sequence[float]) -> dict[st
     Returns:
         How many of the captions asked, and for each pace: ``times_ms`` (means), ``far_over_near`` with what the way
         must cost at least, ``far_over_near_asked`` for the captions that asked, and presets over each other.
-        Ratios are medians over clips, and of the means.
+        Ratios are medians over clips, and of the means. *Heedless* is drafting ahead that begins every pass.
     """
     asked = [clip for clip in played if clip.captions["default"].counts["escalations"]]
     return {
@@ -125,33 +126,37 @@ def arithmetic(played: Sequence[Played], *, rtts_ms: Sequence[float]) -> dict[st
     }
 
 
+def _times(played: Sequence[Played], name: str, costs: Costs, loop: str = "ahead") -> list[float]:
+    """What the clips' captions take, one after the other; ``loop`` is ahead, heedless (any pass begins) or waiting."""
+    pace = Pace() if loop == "ahead" else None
+    return [clip.ms(name, costs, ahead=loop != "waiting", pace=pace) for clip in played]
+
+
 def _at(costs: Costs, played: Sequence[Played], asked: Sequence[Played], rtts_ms: Sequence[float]) -> dict[str, Any]:
     near, middle, far = (costs.at(rtts_ms[n]) for n in (0, len(rtts_ms) // 2, -1))
     slow = replace(near, verify_ms=SLOWER * near.token_ms)
-    times = {
-        f"{name} rtt_{rtt_ms:g}": [clip.ms(name, costs.at(rtt_ms)) for clip in played]
-        for name in ("default", "lossless")
-        for rtt_ms in rtts_ms
-    }
-    edge = [clip.ms("edge", near) for clip in played]
+    names, ways = ("default", "lossless"), [costs.at(rtt_ms) for rtt_ms in rtts_ms]
+    edge = _times(played, "edge", near)
+
+    def compared(loop: str) -> dict[str, Any]:
+        return {
+            f"{name} rtt_{way.rtt_ms:g}": _over(_times(played, name, way), _times(played, name, way, loop))
+            for name in names
+            for way in ways
+        }
+
     return {
         "edge_pass_ms": costs.token_ms,
         "verifier_pass_ms": costs.verify_ms,
-        "times_ms": {"edge": _mean(edge)} | {name: _mean(values) for name, values in times.items()},
+        "times_ms": {"edge": _mean(edge)}
+        | {f"{name} rtt_{way.rtt_ms:g}": _mean(_times(played, name, way)) for name in names for way in ways},
         "far_over_near": _far_over_near(played, near, far),
         "far_over_near_asked": _far_over_near(asked, near, far) if asked else None,
-        "default_over_lossless": _over(
-            *([clip.ms(name, middle) for clip in played] for name in ("default", "lossless"))
-        ),
-        "default_over_edge": _over([clip.ms("default", near) for clip in played], edge),
-        "default_over_edge_with_a_verifier_of_three": _over([clip.ms("default", slow) for clip in played], edge),
-        "ahead_over_waiting": {
-            f"{name} rtt_{where.rtt_ms:g}": _over(
-                *([clip.ms(name, where, ahead=ahead) for clip in played] for ahead in (True, False))
-            )
-            for name in ("default", "lossless")
-            for where in (near, middle)
-        },
+        "default_over_lossless": _over(_times(played, "default", middle), _times(played, "lossless", middle)),
+        "default_over_edge": _over(_times(played, "default", near), edge),
+        "default_over_edge_with_a_verifier_of_three": _over(_times(played, "default", slow), edge),
+        "ahead_over_waiting": compared("waiting"),
+        "ahead_over_heedless": compared("heedless"),
     }
 
 
@@ -161,11 +166,11 @@ def _far_over_near(played: Sequence[Played], near: Costs, far: Costs) -> dict[st
     ``at_least`` has for each caption T(near) + RTT · (round trips on the critical path) over T(near): what a longer way
     adds to a caption whose every wait is used to the full.
     """
-    here = [clip.ms("default", near) for clip in played]
+    here = _times(played, "default", near)
     added = [clip.least("default", far) - clip.least("default", near) for clip in played]
     return {
-        "ahead": _over([clip.ms("default", far) for clip in played], here),
-        "waiting": _over(*([clip.ms("default", where, ahead=False) for clip in played] for where in (far, near))),
+        "ahead": _over(_times(played, "default", far), here),
+        "waiting": _over(*(_times(played, "default", where, "waiting") for where in (far, near))),
         "at_least": _over([a + b for a, b in zip(here, added, strict=True)], here),
         "round_trips_on_the_critical_path": _mean(added) / (far.rtt_ms - near.rtt_ms),
     }

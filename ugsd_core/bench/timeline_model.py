@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from ugsd_core.pace import BlockTimes, Pace
 from ugsd_core.records import BlockRecord
 from ugsd_core.result import CaptionResult
 
@@ -42,7 +43,9 @@ class Costs:
         return replace(self, rtt_ms=rtt_ms)
 
 
-def caption_ms(result: CaptionResult, costs: Costs, *, ahead: bool, foreseen: Collection[int] = ()) -> float:
+def caption_ms(
+    result: CaptionResult, costs: Costs, *, ahead: bool, foreseen: Collection[int] = (), pace: Pace | None = None
+) -> float:
     """From the acoustic code to the last token, for a caption whose blocks became what they became.
 
     The request's pass predicts the first token; each other token takes one. Behind a correction nothing counts as
@@ -51,13 +54,19 @@ def caption_ms(result: CaptionResult, costs: Costs, *, ahead: bool, foreseen: Co
     Args:
         result: The caption.
         costs: What things take.
-        ahead: Whether the edge drafts on while it waits. It goes on until the verdict is there, and finishes the pass
-            that is under way then.
+        ahead: Whether the edge drafts on while it waits. A pass that is under way when the verdict comes is finished.
         foreseen: Numbers of the blocks whose bonus token is what the edge would have written.
+        pace: What captions before taught of what is accepted; is taught. With it no pass is begun that would be likely
+            to end too long behind the verdict (`ugsd_core.lookout`).
     """
 
     def until_told(block: BlockRecord, wait: float, of_use: int | None) -> float:
-        return math.ceil(wait) if of_use is None else min(of_use, math.ceil(wait))
+        lost = 0.0
+        if pace is not None:
+            lost = 1.0 - pace.acceptance ** (block.length + bool(result.options.get("bonus")))
+            pace.learn(BlockTimes(block.length, accepted=block.accepted), sent=True)
+        begun = max(0, math.ceil(wait - lost))
+        return begun if of_use is None else min(of_use, begun)
 
     return _walk(result, costs, until_told if ahead else lambda *_: 0, foreseen)
 
