@@ -112,7 +112,8 @@ def at_a_pace(
     clips = clips or _examples()
     edge, far_side = (MemoModel.of(load_speech_model(default_checkpoint(side))) for side in ("edge", "verifier"))
     pace = _PacedEdge(edge, token_ms / 1e3, prefill)
-    captioner = Captioner(StreamDrafter(pace))
+    # One to compute, one to play: what it learns of times should be those of the pace.
+    captioners = {asleep: Captioner(StreamDrafter(pace)) for asleep in (False, True)}
     link = _paced_link(TorchVerifier(far_side), slower * token_ms / 1e3, prefill * token_ms / 1e3)
     ways: dict[str, tuple[float, DecodingOptions]] = {"edge": (0.0, preset("default", mode="edge"))}
     for rtt_ms in rtts_ms:
@@ -125,7 +126,7 @@ def at_a_pace(
             pace.asleep = link.asleep = asleep
             for name, (rtt_s, options) in ways.items():
                 link.rtt_s = rtt_s
-                result = _caption(captioner, link, clip, options.changed(language=language))
+                result = _caption(captioners[asleep], link, clip, options.changed(language=language))
                 if asleep:
                     results[name].append([result])
     times = _times(results)
