@@ -76,7 +76,7 @@ def test_the_first_length_stands_until_something_was_learned() -> None:
     rule = block_length(DecodingOptions(block_length="delay", k=6), pace)
     assert isinstance(rule, DelayLength) and rule.next_length() == 6
     for _ in range(3):
-        rule.observe("accepted", BlockTimes(6, 12.0, 1.0, 6))
+        pace.learn(BlockTimes(6, 12.0, 1.0, 6), sent=True)
     assert rule.next_length() != 6
     rule.observe("kept")
     assert 1 <= rule.next_length() <= 16
@@ -87,7 +87,8 @@ def test_whatever_it_learns_lossless_stays_lossless_and_captions_teach_the_next(
     options = preset("lossless", block_length="delay", bonus=bonus)
     captioner = Captioner(ScriptedDrafter(LOW), LocalLink(ScriptedVerifier(HIGH)))
     pace = captioner._pace(options)
-    assert pace is captioner._pace(options) and captioner._pace(preset("lossless")) is None
+    assert pace is captioner._pace(options) is not captioner._pace(preset("lossless"))
+    assert captioner._pace(preset("lossless", ahead=False)) is captioner._pace(preset("default", mode="edge")) is None
     for _ in range(4):
         events = list(decode(fakes.code(), "aa", captioner.drafter, captioner.link, options, pace=pace))
         assert finished(events).token_ids == tuple(HIGH)

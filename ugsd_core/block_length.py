@@ -79,7 +79,7 @@ class DelayLength:
     """Whatever length takes the least time per committed token, by what was measured so far (`ugsd_core.pace`).
 
     Block boundaries then follow from times, so that two runs of one clip may differ in them; not so with the other
-    rules. A verdict that came from a busy machine teaches like any other.
+    rules. A verdict that came from a busy machine teaches like any other. The loop teaches the pace.
     """
 
     def __init__(self, k: int, pace: Pace, *, bonus: bool, ahead: bool) -> None:
@@ -90,9 +90,7 @@ class DelayLength:
         return self._pace.best_length(self._k, bonus=self._bonus, ahead=self._ahead)
 
     def observe(self, outcome: BlockOutcome, times: BlockTimes | None = None) -> None:
-        """Hand on what was measured."""
-        if times is not None:
-            self._pace.learn(times, sent=outcome != "kept")
+        """Nothing: what was measured is in the pace."""
 
 
 BLOCK_LENGTHS: dict[str, Callable[[DecodingOptions, Pace], BlockLength]] = {

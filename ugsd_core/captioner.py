@@ -143,8 +143,8 @@ class Captioner:
         )
 
     def _pace(self, options: DecodingOptions) -> Pace | None:
-        """What captions of these settings taught a block length that learns; None for one that doesn't."""
-        if options.block_length != "delay":
+        """What captions of these settings over this link taught; None if nobody asks."""
+        if options.mode != "ugsd" or not (options.ahead or options.block_length == "delay"):
             return None
         key = tuple(options.to_dict().values())
         pace = self._paces.setdefault(key, Pace())

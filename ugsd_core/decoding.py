@@ -24,6 +24,7 @@ from ugsd_core.errors import HandshakeRefused, ProtocolError, VerdictTimeout, Ve
 from ugsd_core.gate import GateMaker, gate
 from ugsd_core.gate_card import GateCard, edge_posterior
 from ugsd_core.inquiry import Inquiry
+from ugsd_core.lookout import Lookout
 from ugsd_core.messages import (
     Alternative,
     BlockEscalated,
@@ -76,7 +77,7 @@ def decode(
         keeper: Gives the gate's threshold and takes the finished caption into account; None leaves the threshold to
             the options and the gate card.
         make_gate: Makes the gate; by default from the options alone.
-        pace: What earlier captions taught a block length that learns; None begins anew.
+        pace: What earlier captions taught of passes, waits and verdicts; None begins anew.
 
     Yields:
         Events from `VerifierReady` (if any) to `CaptionFinished`.
@@ -89,6 +90,7 @@ def decode(
     # A misspelt rule is told at once, not when the first block happens to escalate.
     acceptance_rule(options.acceptance, rank=options.rank, probability=options.probability)
     started_at = perf_counter() if started_at is None else started_at
+    pace = Pace() if pace is None else pace
     run = _Run(code, utterance, drafter, link, options, started_at, keeper=keeper, make_gate=make_gate, pace=pace)
     try:
         yield from run.cloud() if options.mode == "cloud" else run.edge()
@@ -109,7 +111,7 @@ class _Run(CaptionRun):
         entropy: Of the last committed token; None if that was the verifier's.
         drafted, sent: Tokens drafted, and how many of them went to the verifier.
         scores: What the keeper wants to know of each block.
-        pace: What earlier captions taught.
+        pace: What earlier captions and this one taught.
     """
 
     keeper: BudgetKeeper | None = None
@@ -123,7 +125,7 @@ class _Run(CaptionRun):
     drafted: int = 0
     sent: int = 0
     scores: list[tuple[float, int]] = field(default_factory=list)
-    pace: Pace | None = None
+    pace: Pace = field(default_factory=Pace)
 
     # ── The loop ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,12 +162,13 @@ class _Run(CaptionRun):
             self.count(block, decision)
             if not decision.escalate:
                 yield from self.keep(block, decision, draft_ms)
-                lengths.observe("kept", times)
+                outcome: BlockOutcome = "kept"
             else:
-                outcome, verdict, round_trip_s = yield from self.escalate(draft, block, decision, draft_ms)
+                outcome, verdict, waited_ms = yield from self.escalate(draft, block, decision, draft_ms)
                 if verdict is not None:
-                    times = replace(times, round_trip_ms=round_trip_s * 1e3, accepted=verdict.accepted)
-                lengths.observe(outcome, times)
+                    times = replace(times, round_trip_ms=waited_ms, accepted=verdict.accepted, first=self.sequence == 1)
+            self.pace.learn(times, sent=decision.escalate)
+            lengths.observe(outcome, times)
             index += 1
         if self.keeper is not None and self.link is not None:  # without a verifier nothing could be spent
             self.keeper.observe(self.scores, self.drafted, self.sent)
@@ -228,7 +231,7 @@ class _Run(CaptionRun):
         """Have a block judged and merge the verdict; without one in time its tokens stay as drafted.
 
         Returns:
-            The block's outcome, the verdict if one came, and how long that took in seconds: for the block-length rule.
+            The block's outcome, the verdict if one came, and how long that took in milliseconds: for what learns.
         """
         if not (yield from self.reach()):
             yield from self.leave_unverified(block, 0.0, "the verifier is away")
@@ -261,7 +264,7 @@ class _Run(CaptionRun):
         asked = perf_counter()
         inquiry = Inquiry(self.link, request, self.deadline_s())
         try:
-            verdict = inquiry.verdict(self.look_ahead(draft, block.revision))
+            verdict = inquiry.verdict(self.look_ahead(draft, block))
             self.check(request, verdict)
         except (VerdictTimeout, VerifierBusy) as error:
             waited_s = perf_counter() - asked
@@ -282,12 +285,14 @@ class _Run(CaptionRun):
         self.missed = 0
         yield from self.frames()
         yield from self.merge(draft, block, verdict, inquiry)
-        return "accepted" if verdict.replacement is None else "corrected", verdict, inquiry.round_trip_s
+        return "accepted" if verdict.replacement is None else "corrected", verdict, inquiry.round_trip_s * 1e3
 
-    def look_ahead(self, draft: Draft, revision: int) -> Callable[[Callable[[], bool]], int] | None:
+    def look_ahead(self, draft: Draft, block: DraftBlock) -> Callable[[Callable[[float], bool]], int] | None:
         """What the edge does while a verdict is on its way: go on silently; None if it waits."""
-        at_hand = getattr(self.link, "at_hand", False)
-        return partial(draft.ahead, revision) if self.options.ahead and not at_hand else None
+        if not self.options.ahead or getattr(self.link, "at_hand", False):
+            return None
+        lookout = Lookout(self.pace, len(block.tokens), bonus=self.options.bonus, first=self.sequence == 1)
+        return lambda answered: draft.ahead(block.revision, partial(lookout.is_there, answered))
 
     def longest_s(self) -> float:
         """The longest wait for a verdict."""

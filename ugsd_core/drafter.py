@@ -35,7 +35,7 @@ from ugsd_core.models.text import CaptionText, TokenBytes
 from ugsd_core.options import DecodingOptions
 from ugsd_core.uncertainty import Distribution, log_softmax, mutual_information_nats, sample
 
-__all__ = ["Draft", "Drafter", "Stream", "StreamDraft", "StreamDrafter", "StreamModel"]
+__all__ = ["Draft", "Drafter", "Edge", "Stream", "StreamDraft", "StreamDrafter", "StreamModel"]
 
 #: Share of the last hidden state that a dropout sample switches off (MC-dropout on the output layer).
 DROPOUT = 0.1
@@ -78,7 +78,7 @@ class Draft(Protocol):
 
         Args:
             revision: Of the caption, as it will be if the verdict changes nothing.
-            stop: Asked before each forward pass.
+            stop: Asked before each forward pass; may take its time to answer.
         """
 
     def rollback(self, length: int) -> None:
@@ -91,8 +91,8 @@ class Draft(Protocol):
         """Ids and probabilities as alternatives with text, as they would read at a position already held."""
 
 
-class Drafter(Protocol):
-    """A small model on the edge."""
+class Edge(Protocol):
+    """What is known of a model on the edge, whoever drafts with it."""
 
     @property
     def info(self) -> VerifierInfo:
@@ -109,6 +109,10 @@ class Drafter(Protocol):
     @property
     def end_ids(self) -> frozenset[int]:
         """Tokens that end a caption."""
+
+
+class Drafter(Edge, Protocol):
+    """A small model on the edge."""
 
     @property
     def has_head(self) -> bool:
@@ -165,24 +169,8 @@ class Stream(Protocol):
         """Forget all caption tokens from position ``length`` on."""
 
 
-class StreamModel(Protocol):
+class StreamModel(Edge, Protocol):
     """A model that opens streams: what a drafter needs of it."""
-
-    @property
-    def info(self) -> VerifierInfo:
-        """Name and fingerprints."""
-
-    @property
-    def features(self) -> FeatureSpec:
-        """The acoustic code it reads."""
-
-    @property
-    def backend(self) -> str:
-        """Its back end's name."""
-
-    @property
-    def end_ids(self) -> frozenset[int]:
-        """Tokens that end a caption."""
 
     @property
     def head(self) -> EmotionHead | None:

@@ -39,12 +39,12 @@ class Inquiry:
         self.round_trip_s = 0.0
         self.tokens_ahead = 0
 
-    def verdict(self, meanwhile: Callable[[Callable[[], bool]], int] | None = None) -> Verdict:
+    def verdict(self, meanwhile: Callable[[Callable[[float], bool]], int] | None = None) -> Verdict:
         """Ask, and wait for the answer.
 
         Args:
-            meanwhile: Work to do until then. Is given a function that says whether the answer is there, looks at it
-                between two steps, and returns how many steps it made.
+            meanwhile: Work to do until then. Is given a function that waits for the answer for at most so many seconds
+                and says whether it is there, asks it between two steps, and returns how many steps it made.
 
         Raises:
             WireError: As `VerifierLink.judge`. Whatever ``meanwhile`` raises comes through; the connection is then
@@ -56,7 +56,7 @@ class Inquiry:
             asking = threading.Thread(target=self._ask, name="verdict", daemon=True)
             asking.start()
             try:
-                self.tokens_ahead = meanwhile(self._answered.is_set)
+                self.tokens_ahead = meanwhile(self._answered.wait)
                 asking.join()
             except BaseException:
                 self._link.close()

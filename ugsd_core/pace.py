@@ -48,20 +48,27 @@ class BlockTimes:
         draft_ms: Time to draft them; None if some had been drafted ahead.
         round_trip_ms: From asking to the verdict; None for a block that was not sent.
         accepted: Leading tokens that passed; None without a verdict.
+        first: Whether it is the first that was sent of its caption: its verdict may wait for the verifier to read.
     """
 
     length: int
     draft_ms: float | None = None
     round_trip_ms: float | None = None
     accepted: int | None = None
+    first: bool = False
 
 
 class Pace:
-    """Running estimates. Shared by captions that follow each other with the same settings; not thread-safe."""
+    """Running estimates. Shared by captions that follow each other with the same settings; not thread-safe.
+
+    A block length that learns reads them, and so does the edge that drafts ahead (`ugsd_core.lookout`).
+    """
 
     def __init__(self) -> None:
         self._draft_ms: float | None = None
         self._wait_ms: float | None = None
+        self._waits_ms: dict[bool, float] = {}  # for the first block of a caption, and for the others
+        self._pass_ms: float | None = None
         self._accepted = self._rejected = 0.0
         self._kept_tokens = 0.0
         self._sent: Counter[int] = Counter()  # blocks sent, by length
@@ -77,6 +84,7 @@ class Pace:
             self._draft_ms = _blended(self._draft_ms, block.draft_ms / block.length)
         if block.round_trip_ms is not None:
             self._wait_ms = _blended(self._wait_ms, block.round_trip_ms)
+            self._waits_ms[block.first] = _blended(self._waits_ms.get(block.first), block.round_trip_ms)
         if block.accepted is not None:
             failed = block.accepted < block.length
             self._accepted = self._accepted * _LONG_MEMORY + block.accepted
@@ -85,6 +93,24 @@ class Pace:
             self._sent[block.length] += 1
         else:
             self._kept_tokens += block.length
+
+    def learn_pass(self, ms: float) -> None:
+        """Take a single forward pass of the edge into account."""
+        self._pass_ms = _blended(self._pass_ms, ms)
+
+    @property
+    def pass_ms(self) -> float | None:
+        """A forward pass of the edge; None before one was measured.
+
+        Drafting a token by drafting blocks is a second opinion, and the smaller one counts: where passes seem so long
+        that none is begun ahead, none is measured any more.
+        """
+        known = [ms for ms in (self._pass_ms, self._draft_ms) if ms is not None]
+        return min(known) if self._pass_ms is not None else None
+
+    def wait_ms(self, first: bool) -> float | None:
+        """From asking for a verdict to having it, for a caption's first block or another; None before one came."""
+        return self._waits_ms.get(first)
 
     @property
     def acceptance(self) -> float:

@@ -24,8 +24,9 @@ from ugsd_core.options import DecodingOptions, preset
 from ugsd_core.result import ResultBuilder
 from ugsd_core.speech_presence import listened
 from ugsd_core.what_if import would_escalate
+from ugsd_core.wire.emulated import Conditions
 from ui.language import say
-from ui.runs import Runs
+from ui.runs import AS_IS, Runs
 from ui.speech import Recordings
 
 __all__ = ["Endpoints", "build_api", "plainly"]
@@ -57,6 +58,7 @@ class Endpoints:
         promise_percent: float | None = None,
         tau: float | None = None,
         first_30_s: bool = False,
+        link: str = "none",
     ) -> Iterator[dict[str, Any]]:
         """Caption how somebody sounds in a recording.
 
@@ -72,11 +74,13 @@ class Endpoints:
             promise_percent: At most this share of the captions keeps an emotion that the verifier would have changed.
             tau: Ask above this score.
             first_30_s: Take the first 30 s of a longer recording instead of refusing it.
+            link: Emulate a slower network to the verifier: none, lan, wifi, 4g, far, satellite, or figures such as
+                rtt=100,jitter=10,up=5,down=20 (ms and Mbit/s).
         """
         call, results = f"api-{uuid4().hex}", ResultBuilder()
         with plainly(), self._recording(call, audio, first_30_s) as utterance:
             options = _options(language, mode, preset, budget_percent, promise_percent, tau)
-            for event in self._events(call, utterance, options):
+            for event in self._events(call, utterance, options, _conditions(link, mode)):
                 results.feed(event)
                 yield event_to_dict(event)
             yield results.result().to_dict()
@@ -115,10 +119,12 @@ class Endpoints:
         finally:
             self._recordings.leave(call)
 
-    def _events(self, call: str, utterance: Utterance, options: DecodingOptions) -> Iterator[Event]:
+    def _events(
+        self, call: str, utterance: Utterance, options: DecodingOptions, link: Conditions = AS_IS
+    ) -> Iterator[Event]:
         """The events of a caption; one that nobody reads any more is stopped."""
         try:
-            for update in self._runs.caption(call, utterance, options):
+            for update in self._runs.caption(call, utterance, options, link):
                 yield from update.events
                 if update.error is not None:
                     raise update.error
@@ -163,6 +169,16 @@ def _options(
         raise OptionError("budget_percent, promise_percent and tau set the same threshold; give one of them")
     shares = {key: value / 100 for key, value in (("budget", budget), ("promise", promise)) if value is not None}
     return preset(name, language=language, mode=mode, tau=tau, **shares)
+
+
+def _conditions(link: str, mode: str) -> Conditions:
+    """The emulated link of a call; none where the edge is alone.
+
+    Raises:
+        OptionError: If it has no meaning.
+    """
+    found = Conditions.parse(link)
+    return AS_IS if mode == "edge" else found
 
 
 def _read(trace: Any) -> list[Event]:

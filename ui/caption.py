@@ -105,8 +105,9 @@ def build_caption_tab(
     settings = [language, mode, *controls, *links]
     drawn = [tiles, bars, numbers, ledger]
     _wire_speech(audio, notice, first_30, taken, run, status, locale, recordings, visits)
-    wire_controls(controls, settings, note, badge, locale, runs)
-    _wire_run([audio, taken, locale, *settings], [strip, status, *drawn, caption, run, stop], runs, shelf, visits)
+    wire_controls(controls, settings, note, badge, locale, runs, lambda session: visits.of(session).link)
+    shown = [strip, status, *drawn, caption, badge, run, stop]
+    _wire_run([audio, taken, locale, *settings], shown, runs, shelf, visits)
     _wire_locale(locale, language, [notice, status, *drawn], visits)
 
     return CaptionTab([audio, taken], settings, caption, below)
@@ -255,7 +256,7 @@ def _wire_run(inputs: list[Any], shown: list[Any], runs: Runs, shelf: Shelf, vis
 def _values(shown: Shown, *, begins: bool = False) -> tuple[Any, ...]:
     """Values of all that `_wire_run` shows; the buttons turn at the beginning, and back when all has ended."""
     strip = None if shown.strip is None else wire_value(shown.strip)
-    parts = (strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption)
+    parts = (strip, shown.status, shown.tiles, shown.waterfall, shown.tables, shown.ledger, shown.caption, shown.badge)
     run, stop = (gr.update(interactive=False), gr.update(interactive=True)) if begins else (gr.skip(), gr.skip())
     return (*(gr.skip() if part is None else part for part in parts), run, stop)
 

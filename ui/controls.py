@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -58,7 +59,7 @@ def setting_controls() -> tuple[list[Any], gr.HTML]:
             _menu("acceptance", acceptance_choices(), acceptance),
             _slider("probability", 0.01, 1, 0.01, probability),
             _menu("fusion", fusion_choices(), fusion, info=label("setting.fusion")),
-            _menu("block_length", block_length_choices(), block_length),
+            _menu("block_length", block_length_choices(), block_length, info=label("control.block_length.means")),
             _slider("k", 1, 16, 1, k),
             gr.Checkbox(bonus, label=label("control.bonus"), info=label("control.bonus.means"), elem_id="bonus"),
         ]
@@ -85,14 +86,21 @@ def _slider(name: str, low: float, high: float, step: float, value: float, *, vi
 
 
 def wire_controls(
-    controls: list[Any], settings: list[Any], note: gr.HTML, badge: gr.HTML, locale: gr.Radio, runs: Runs
+    controls: list[Any],
+    settings: list[Any],
+    note: gr.HTML,
+    badge: gr.HTML,
+    locale: gr.Radio,
+    runs: Runs,
+    link_shown: Callable[[str], str | None],
 ) -> None:
     """Make a preset move the controls, the limit show its slider, and the note say what is to be said.
 
     Args:
         controls: What `setting_controls` gave.
         settings: All controls in the order of `Settings`.
-        badge: Says what link will be emulated.
+        badge: Says what link will be emulated, while that is not what the figures below it say.
+        link_shown: The link of the run that a session is shown; None without one.
     """
 
     def remark(spoken: Locale, *values: Any) -> str:
@@ -110,9 +118,10 @@ def wire_controls(
     gr.on([limiter.change, gate.change], _shown_slider, [limiter, gate], sliders, **quiet)
     gr.on([control.change for control in [locale, *settings]], remark, [locale, *settings], note, **quiet)
 
-    def link(spoken: Locale, *values: Any) -> str:
+    def link(request: gr.Request, spoken: Locale, *values: Any) -> str:
         chosen = Settings(*values)
-        return "" if chosen.mode == "edge" else link_note(spoken, chosen.link_setting)
+        shown = link_shown(request.session_hash or "")
+        return "" if chosen.mode == "edge" else link_note(spoken, chosen.link_setting, shown=shown)
 
     mode = settings[1]
     links = [control for control in settings if (control.elem_id or "").startswith("link")]

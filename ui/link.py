@@ -121,9 +121,15 @@ def link_badge(locale: Locale, link: str, *, key: str = "link.badge.means") -> s
     return f'<details class="link-badge"><summary>{escape(text)}</summary><p>{means}</p></details>'
 
 
-def link_note(locale: Locale, setting: LinkSetting, *, key: str = "link.badge.next") -> str:
-    """The badge of what is chosen, or a sentence why it makes no sense; empty where nothing is emulated."""
+def link_note(locale: Locale, setting: LinkSetting, *, key: str = "link.badge.next", shown: str | None = None) -> str:
+    """The badge of what is chosen, or a sentence why it makes no sense; empty where nothing is emulated.
+
+    Args:
+        key: Of the sentence behind the badge.
+        shown: A link that stands on the page already, with the figures that were taken over it; once is enough.
+    """
     try:
-        return link_badge(locale, str(setting.conditions()), key=key)
+        link = str(setting.conditions())
+        return "" if link == shown else link_badge(locale, link, key=key)
     except UgsdError as error:
         return f'<p class="message warn" role="status">{problem(locale, error).html}</p>'

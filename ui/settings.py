@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ugsd_core.acceptance import ACCEPTANCE_RULES, rank_warning
+from ugsd_core.block_length import BLOCK_LENGTHS
 from ugsd_core.errors import UgsdError
 from ugsd_core.gate import GATES, follows_budget, gate, has_threshold, own_tau
 from ugsd_core.options import PRESETS, DecodingOptions
@@ -86,7 +87,7 @@ def fusion_choices() -> list[tuple[Any, float]]:
 
 def block_length_choices() -> list[tuple[Any, str]]:
     """How long a block is."""
-    return _choices("block_length", ("fixed", "adaptive"))
+    return _choices("block_length", BLOCK_LENGTHS)
 
 
 @dataclass(frozen=True, slots=True)

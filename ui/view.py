@@ -32,6 +32,7 @@ class Shown:
 
     Attributes:
         strip: Value of the token strip.
+        badge: Of the link that is chosen; empty once the figures say it.
         status, tiles, waterfall, tables, ledger: Markup.
         caption: The finished caption.
     """
@@ -43,6 +44,7 @@ class Shown:
     tables: str | None = None
     ledger: str | None = None
     caption: str | None = None
+    badge: str | None = None
 
 
 def status_html(line: Line) -> str:
@@ -70,6 +72,7 @@ class RunView:
 
     Attributes:
         locale: Of what `feed` gives from now on.
+        link: The emulated link that the figures were taken over, as `CaptionStarted` has it; None before there are any.
     """
 
     locale: Locale = "en"
@@ -80,6 +83,7 @@ class RunView:
     results: ResultBuilder = field(default_factory=ResultBuilder)
     events: list[Event] = field(default_factory=list)
     _last: Update = field(default_factory=Update)
+    link: str | None = None
     _begun: bool = False
     _finished: bool = False
     _figures_at: float = float("-inf")
@@ -93,7 +97,8 @@ class RunView:
                 for part in (self.strip, self.narrator, self.timeline, self.results):
                     part.feed(event)
                 self.events.append(event)
-                self._begun = self._begun or isinstance(event, CaptionStarted)
+                if isinstance(event, CaptionStarted):
+                    self._begun, self.link = True, event.link
                 self._finished = self._finished or isinstance(event, CaptionFinished)
             ended = self._finished or update.stopped or update.error is not None
             if ended:
@@ -125,12 +130,13 @@ class RunView:
         strip, status = self.strip.state(), status_html(self.line(self.locale))
         if not self._begun or (not ended and now - self._figures_at < 1 / FIGURES_PER_S):
             return Shown(strip=strip, status=status)
-        self._figures_at = now
+        first, self._figures_at = self._figures_at == float("-inf"), now
         result = self.results.result()
         if self._finished:
             strip["frames"] = frames(self.events)
         caption = result.caption.strip() if self._finished else None
-        return Shown(strip=strip, status=status, caption=caption, **figures(self.locale, result, self.timeline))
+        drawn = figures(self.locale, result, self.timeline)
+        return Shown(strip=strip, status=status, caption=caption, badge="" if first else None, **drawn)
 
 
 def tables(result: CaptionResult | None, locale: Locale = "en") -> str:

@@ -50,6 +50,11 @@ class Visit:
     compared: dict[Mode, CaptionResult] = field(default_factory=dict)
     compare_line: Callable[[Locale], Line] | None = None
 
+    @property
+    def link(self) -> str | None:
+        """The emulated link that the run's figures were taken over; None where none are shown."""
+        return None if self.view is None else self.view.link
+
     def hears(self, speech: Speech) -> None:
         """There is another recording, or none any more."""
         self.speech, self.line = speech, _loaded if speech.usable else _ready

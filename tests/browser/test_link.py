@@ -33,6 +33,11 @@ def test_an_emulated_link_is_chosen_and_said_wherever_its_figures_are(visit: Ope
     page.caption()
     page.finished()
     assert said(page, "tiles") == BADGE
+    assert page.page.locator("#link-badge .link-badge").count() == 0, "once is enough"
+    choose(page, "Satellite")
+    page.wait("document.querySelector('#link-badge').textContent.includes('+600 ms')")
+    choose(page, "figures of your own")
+    page.wait("document.querySelector('#link-badge .link-badge') === null")
     page.page.locator("#tab-inspect-button").click()
     page.page.wait_for_selector("#tab-inspect .link-badge, [id^=inspect] .link-badge", timeout=20_000)
     page.page.locator("#locale").get_by_label("中文").check()

@@ -6,17 +6,23 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.fakes import END, ScriptedDrafter, ScriptedVerifier, ids
+from tests.wire.fakes import serving
 from ugsd_core import places
+from ugsd_core.captioner import Captioner
 from ugsd_core.cli import main
 from ugsd_core.doctor import audio, captioning, files, machine, packages
 from ugsd_core.doctor.finding import Finding, healthy
 from ugsd_core.doctor.table import table
+from ugsd_core.doctor.verifier import check_ready
 from ugsd_core.errors import VerifierUnavailable
 from ugsd_core.parts import BASE, PARTS
 from ugsd_core.places import assets_folder
@@ -149,6 +155,65 @@ def test_a_verifier_that_does_not_answer_is_a_row(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(captioning, "_captioned", torchless)
     assert "[edge]" in captioning.check_captioning().found
+
+
+class Probed(BaseHTTPRequestHandler):
+    """Answers what its server was told to."""
+
+    def do_GET(self) -> None:
+        status, body = self.server.answer if self.path == "/readyz" else (404, b"")  # type: ignore[attr-defined]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing is logged."""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "said"),
+    [
+        (200, b'{"ready": true, "faults": []}', "ok", "ready, says http://127.0.0.1:"),
+        (
+            503,
+            b'{"ready": false, "faults": ["draining", "1 of 2 workers hung"]}',
+            "missing",
+            "draining, 1 of 2",
+        ),
+        (404, b"no such page", "note", "is not told there (HTTP 404)"),
+        (200, b"[1]", "note", "is not told there (HTTP 200)"),
+    ],
+)
+def test_a_verifiers_own_word_is_a_row(status: int, body: bytes, state: str, said: str) -> None:
+    with HTTPServer(("127.0.0.1", 0), Probed) as server:
+        server.answer = status, body  # type: ignore[attr-defined]
+        asked = threading.Thread(target=server.handle_request)
+        asked.start()
+        found = check_ready(f"ws://127.0.0.1:{server.server_port}/")
+        asked.join()
+    assert found.state == state and said in found.found
+    assert (found.details or {}).get("ready", state == "note") in (True, status != 503)
+
+
+def test_a_verifiers_own_word_is_asked_of_a_verifier() -> None:
+    """A real server says that it is ready; where none listens, or the address is none, that is told."""
+    with serving(ScriptedVerifier([])) as address:
+        found = check_ready(address)
+        assert found.state == "ok" and found.details == {"ready": True, "faults": []}
+    assert "does not answer" in check_ready(address).found
+    for wrong in ("http://127.0.0.1:1", "ws://", "ws://there:port"):
+        assert check_ready(wrong).state == "missing"
+
+
+def test_what_a_verifier_serves_is_in_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = ids("the", "voice", "is", "low", ".", END)
+    drafter = ScriptedDrafter(script)
+    monkeypatch.setattr(Captioner, "load", lambda _: Captioner(drafter))
+    with serving(ScriptedVerifier(script)) as address:
+        found = captioning.check_captioning(address)
+    assert found.state == "ok" and found.found.startswith("serves fake-verifier (")
+    assert (found.details or {})["serves"]["vocabulary_size"] == drafter.info.vocabulary_size
 
 
 def test_the_table_marks_rows_and_ends_with_what_it_comes_to() -> None:

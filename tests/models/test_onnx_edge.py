@@ -6,8 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,8 +31,11 @@ from ugsd_core.models.onnx_stream import ROOM, OnnxStream
 from ugsd_core.models.plain_tokenizer import PlainTokenizer
 from ugsd_core.models.prompts import Language
 from ugsd_core.models.speech_model import SpeechModel
-from ugsd_core.options import DecodingOptions
+from ugsd_core.options import DecodingOptions, preset
+from ugsd_core.result import caption_result
 from ugsd_core.uncertainty import distribution
+from ugsd_core.wire.client import WebSocketLink
+from ugsd_core.wire.process import VerifierProcess
 
 EXAMPLES = sorted((places.assets_folder() / "examples").glob("*.flac"))
 EDGE = default_checkpoint("edge")
@@ -208,15 +214,50 @@ def test_a_trace_says_what_computed_the_edge() -> None:
     assert isinstance(first, CaptionStarted) and first.checkpoints["edge"]["backend"] == "onnx"
 
 
+#: A command line in which these packages cannot be imported, as if they were not installed.
+WITHOUT_TORCH = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "transformers", "huggingface_hub", "onnx"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Refuse())
+from ugsd_core.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def without_torch(*words: str) -> subprocess.CompletedProcess[str]:
+    """``ugsd`` on a machine that has neither torch nor transformers; warnings are errors."""
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_TORCH, *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=places.beside_the_code(), check=False)
+
+
 def test_a_clip_is_captioned_where_neither_torch_nor_transformers_is_installed() -> None:
-    program = (
-        "import sys\n"
-        "for name in ('torch', 'transformers', 'huggingface_hub', 'onnx'): sys.modules[name] = None\n"
-        "from ugsd_core.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))\n"
-    )
-    command = [sys.executable, "-c", program, "caption", str(EXAMPLES[0]), "--mode", "edge", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=places.beside_the_code(), check=False)
+    done = without_torch("caption", str(EXAMPLES[0]), "--mode", "edge", "--quiet")
     assert done.returncode == 0, done.stderr
     # The command line seeds nothing: the wording goes by the utterance, so the caption is the one of this process.
     assert done.stdout.strip() == caption(shipped(), EXAMPLES[0], "en")
+
+
+def test_such_an_edge_asks_a_verifier_elsewhere() -> None:
+    """The default preset, and plain speculative decoding over a slower link."""
+
+    def results(address: str) -> Iterator[dict[str, Any]]:
+        words = ("caption", str(EXAMPLES[0]), "--verifier", address, "--json", "--quiet")
+        ways = (("--preset", "default"), ("--preset", "lossless", "--link", "rtt=4"))
+        with ThreadPoolExecutor(2) as both:
+            for done in both.map(lambda way: without_torch(*words, *way), ways):
+                assert done.returncode == 0, done.stderr
+                yield json.loads(done.stdout)
+
+    with VerifierProcess(asks_for_token=False) as verifier:
+        default, lossless = results(verifier.address)
+        with WebSocketLink(verifier.address) as here:
+            stream = Captioner(StreamDrafter(shipped()), here).stream(load_utterance(EXAMPLES[0]), preset("lossless"))
+            assert lossless["caption"] == caption_result(stream).caption
+    for result in (default, lossless):
+        assert result["checkpoints"]["edge"]["backend"] == "onnx"
+        assert any(block["accepted"] is not None for block in result["blocks"]), "a block was judged"

@@ -71,10 +71,10 @@ def test_every_endpoint_says_what_it_takes_and_the_page_keeps_its_own_to_itself(
     assert caption["description"].startswith("Caption how somebody sounds in a recording.")
     types = {entry["parameter_name"]: entry["python_type"]["type"] for entry in caption["parameters"]}
     assert list(types) == [
-        "audio", "language", "mode", "preset", "budget_percent", "promise_percent", "tau", "first_30_s"
+        "audio", "language", "mode", "preset", "budget_percent", "promise_percent", "tau", "first_30_s", "link"
     ]  # fmt: skip
     assert types["mode"] == "Literal['ugsd', 'edge', 'cloud']" and types["tau"] == "None | float"
-    assert [entry["parameter_has_default"] for entry in caption["parameters"]] == [False] + 7 * [True]
+    assert [entry["parameter_has_default"] for entry in caption["parameters"]] == [False] + 8 * [True]
 
 
 def test_a_caption_streams_its_events_in_order_and_ends_with_the_result(client: Client) -> None:
@@ -93,6 +93,13 @@ def test_language_and_limits_reach_the_engine(client: Client) -> None:
     assert result["options"] == plain(preset("paper", language="zh", budget=0.03).to_dict())
     assert streamed(client, mode="edge", promise_percent=20)[-1]["options"]["promise"] == 0.2
     assert streamed(client, tau=0.7)[-1]["options"]["tau"] == 0.7
+
+
+def test_a_call_has_an_emulated_link_of_its_own(client: Client) -> None:
+    first, *_, result = streamed(client, link="rtt=100,up=5")
+    assert first["link"] == result["link"] == "rtt=100,up=5"
+    assert streamed(client, link="satellite", mode="edge")[-1]["link"] == streamed(client)[-1]["link"] == ""
+    assert "a link is one of none, lan, wifi" in refused(client, handle_file(CLIP), link="moon", api_name="/caption")
 
 
 def test_a_recording_is_looked_at_and_its_file_forgotten(client: Client, page: Served) -> None:

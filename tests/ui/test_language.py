@@ -48,7 +48,7 @@ def test_every_choice_has_its_words() -> None:
     for choices in (mode_choices, preset_choices, limit_choices, gate_choices, acceptance_choices):
         assert all(str(text) for text, _ in choices())
     assert {weight for _, weight in fusion_choices()} == set(FUSIONS)
-    assert {length for _, length in block_length_choices()} == {"fixed", "adaptive"}
+    assert {length for _, length in block_length_choices()} == {"fixed", "adaptive", "delay"}
 
 
 def test_the_help_is_there_in_both_languages_in_as_many_paragraphs() -> None:

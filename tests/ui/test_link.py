@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.ui.fake_engine import english
 from ugsd_core.errors import OptionError
 from ugsd_core.wire.emulated import CONDITIONS, Conditions
 from ui.language import LOCALES, say
 from ui.link import OWN, LinkSetting, link_badge, link_note, link_words
+from ui.runs import Update
+from ui.view import RunView
+from ui.visits import Visit
 
 
 @pytest.mark.parametrize("name", ["wifi", "4g", "far", "satellite"])
@@ -44,6 +50,18 @@ def test_a_link_is_said_in_words_and_one_that_is_none_is_not() -> None:
     assert link_words("zh", "rtt=100") == "模拟网络：+100 ms"
     assert link_badge("en", "") == link_badge("en", "none") == ""
     assert "&lt;b&gt;" in link_badge("en", "<b>"), "of a later version, and from a file"
+
+
+def test_what_stands_over_the_figures_is_not_said_again() -> None:
+    far = LinkSetting("far")
+    assert link_note("en", far, shown=str(CONDITIONS["far"])) == ""
+    assert link_note("en", far, shown="") == link_note("en", far, shown="rtt=5") == link_note("en", far) != ""
+    visit, view = Visit(), RunView()
+    assert visit.link is None
+    shown = [view.feed(Update(events=(replace(event, link="rtt=5"),))) for event in english()[:1]]
+    visit.shows(view)
+    assert visit.link == "rtt=5" and [part.badge for part in shown] == [""]
+    assert view.feed(Update(events=tuple(english()[1:]))).badge is None, "what is chosen meanwhile stays"
 
 
 def test_a_mistyped_link_ends_the_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 Everything runs clip by clip, all ways of one clip one after the other (A-B-B-A), so that a drift of the machine meets
 all of them alike; ratios are taken clip by clip. ``python -m ugsd_core.bench.ahead --clips FOLDER`` prints the figures
-as JSON.
+as JSON; with ``--arithmetic`` those of `ugsd_core.bench.arithmetic`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ugsd_core.bench.arithmetic import SLOWER, by_arithmetic
 from ugsd_core.options import DecodingOptions, preset
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SLOWER", "at_a_pace", "compare", "measure", "sound_files"]
 
-#: A verifier's cost per token over the edge's, where the verifier is made that slow.
-SLOWER = 3.0
 Totals = dict[str, list[float]]
 
 
@@ -113,7 +112,8 @@ def at_a_pace(
     clips = clips or _examples()
     edge, far_side = (MemoModel.of(load_speech_model(default_checkpoint(side))) for side in ("edge", "verifier"))
     pace = _PacedEdge(edge, token_ms / 1e3, prefill)
-    captioner = Captioner(StreamDrafter(pace))
+    # One to compute, one to play: what it learns of times should be those of the pace.
+    captioners = {asleep: Captioner(StreamDrafter(pace)) for asleep in (False, True)}
     link = _paced_link(TorchVerifier(far_side), slower * token_ms / 1e3, prefill * token_ms / 1e3)
     ways: dict[str, tuple[float, DecodingOptions]] = {"edge": (0.0, preset("default", mode="edge"))}
     for rtt_ms in rtts_ms:
@@ -126,7 +126,7 @@ def at_a_pace(
             pace.asleep = link.asleep = asleep
             for name, (rtt_s, options) in ways.items():
                 link.rtt_s = rtt_s
-                result = _caption(captioner, link, clip, options.changed(language=language))
+                result = _caption(captioners[asleep], link, clip, options.changed(language=language))
                 if asleep:
                     results[name].append([result])
     times = _times(results)
@@ -295,6 +295,12 @@ def _summary(results: dict[str, list[list[CaptionResult]]], rtts: Sequence[str])
     for way in ("", " waiting"):
         compared(f"default {far} over {near}{way}", f"default {far}{way}", f"default {near}{way}")
         compared(f"default {far} over {near}{way}, asked", f"default {far}{way}", f"default {near}{way}", asked)
+    # The least that any loop could reach: whoever asks cannot end before one more of the longer round trips.
+    further_s = (float(far.removeprefix("rtt_")) - float(near.removeprefix("rtt_"))) / 1e3
+    times["bound"] = [t + further_s * (n in asked) for n, t in enumerate(times[f"default {near}"])]
+    compared(f"default {far} over {near}, at least", "bound", f"default {near}")
+    compared(f"default {far} over {near}, asked, at least", "bound", f"default {near}", asked)
+    del times["bound"]
     for rtt in rtts:
         compared(f"default over lossless, {rtt}", f"default {rtt}", f"lossless {rtt}")
         compared(f"default over edge, {rtt}", f"default {rtt}", "edge")
@@ -357,9 +363,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--prefill", type=float, default=10.0, metavar="N", help="with --pace: a request takes N passes"
     )
     parser.add_argument("--pace", type=float, metavar="MS", help="an edge that takes so long for a token, instead")
+    parser.add_argument(
+        "--arithmetic", action="store_true", help="by arithmetic at three paces, no clock read, instead"
+    )
     args = parser.parse_args(arguments)
     clips = sound_files(args.clips, args.most) if args.clips else ()
-    if args.pace:
+    found: dict[str, Any]
+    if args.arithmetic:
+        found = by_arithmetic(clips or _examples(), language=args.language, rtts_ms=args.rtt)
+    elif args.pace:
         found = at_a_pace(clips, language=args.language, token_ms=args.pace, prefill=args.prefill, rtts_ms=args.rtt)
     else:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731

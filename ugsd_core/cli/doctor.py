@@ -58,5 +58,9 @@ def findings(args: argparse.Namespace) -> Iterator[Finding]:
     with progress("reading corpora", quiet=args.json or not args.corpus):
         yield from check_corpora(Path(folder).expanduser() for folder in args.corpus)
     if not args.quick:
+        if args.verifier:
+            from ugsd_core.doctor.verifier import check_ready
+
+            yield check_ready(args.verifier)
         with progress("captioning an example clip", quiet=args.json):
             yield check_captioning(args.verifier, edge_token())

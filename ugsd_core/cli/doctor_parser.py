@@ -19,7 +19,11 @@ def add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "verifier, and give the one line that mends what is missing. Nothing is changed. Exit code 0: everything "
         "needed is there; 1: something is missing.",
     )
-    parser.add_argument("--verifier", metavar="URL", help="try this verifier; without it, one is started and ended")
+    parser.add_argument(
+        "--verifier",
+        metavar="URL",
+        help="try this verifier: is it ready, what does it serve, does it judge; without it, one is started and ended",
+    )
     add_edge_access(parser)
     parser.add_argument("--quick", action="store_true", help="do not load models, and start or ask no verifier")
     parser.add_argument(

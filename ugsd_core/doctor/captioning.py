@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from ugsd_core.doctor.finding import Finding
+from ugsd_core.doctor.verifier import GROUP
 from ugsd_core.errors import UgsdError
 from ugsd_core.parts import installed
 from ugsd_core.places import assets_folder
 
 __all__ = ["check_captioning"]
 
-GROUP = "captioning"
 CLIP = "examples/slow_low_en.flac"
 
 
@@ -79,5 +80,12 @@ def _captioned(name: str, address: str | None, access_token: str | None, clip: P
     judged = sum(block.outcome == "judged" for block in result.blocks)
     if not judged:
         return Finding(GROUP, name, "missing", "it judged nothing", "; ".join(result.warnings))
-    said = f"ready in {ready_s:.0f} s; it judged {judged} blocks of a caption of {clip.name}"
-    return Finding(GROUP, name, "ok", said, details={"ready_s": round(ready_s, 2), "caption": result.caption})
+    serves = result.checkpoints.get("verifier", {})
+    said = f"serves {_served(serves)}; ready in {ready_s:.0f} s; it judged {judged} blocks of a caption of {clip.name}"
+    details = {"ready_s": round(ready_s, 2), "caption": result.caption, "serves": serves}
+    return Finding(GROUP, name, "ok", said, details=details)
+
+
+def _served(checkpoint: dict[str, Any]) -> str:
+    """What it says it serves, in words."""
+    return f"{checkpoint.get('name', 'an unnamed checkpoint')} ({checkpoint.get('vocabulary_size', 0):,} token ids)"

@@ -50,6 +50,7 @@ from ugsd_core.messages import (
     VerifierInfo,
     VerifyRequest,
 )
+from ugsd_core.wire.closing import ClosingLink
 from ugsd_core.wire.dialogue import EdgeSession, Resume
 from ugsd_core.wire.frames import MAX_FRAME_BYTES, Padding
 from ugsd_core.wire.messages import UpMessage, describe, posterior_bytes
@@ -89,7 +90,7 @@ def check_address(address: str) -> str:
     return address
 
 
-class WebSocketLink:
+class WebSocketLink(ClosingLink):
     """A `ugsd_core.verifier.VerifierLink` over WebSocket. Used from one thread at a time; `close` from any.
 
     Args:
@@ -134,12 +135,6 @@ class WebSocketLink:
         self._session: EdgeSession | None = None
         self._frames: list[FrameRecord] = []
         self._frames_lock = threading.Lock()
-
-    def __enter__(self) -> WebSocketLink:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     @property
     def address(self) -> str:

@@ -40,6 +40,7 @@ from ugsd_core.messages import (
 from ugsd_core.verifier import Standing
 from ugsd_core.wire.breaker import Backoff, CircuitBreaker
 from ugsd_core.wire.client import WebSocketLink, check_address
+from ugsd_core.wire.closing import ClosingLink
 from ugsd_core.wire.deadline import CEILING_S, FLOOR_S, LearnedDeadline
 from ugsd_core.wire.dialogue import NOT_NOW, Resume
 
@@ -61,7 +62,7 @@ def check_addresses(text: str) -> tuple[str, ...]:
     return addresses
 
 
-class ReconnectingLink:
+class ReconnectingLink(ClosingLink):
     """A `ugsd_core.verifier.RecoveringLink` over WebSocket. Used from one thread at a time; `close` from any.
 
     Args:
@@ -123,12 +124,6 @@ class ReconnectingLink:
         # After a missed deadline: the signs seen until then, the ping sent, and when its answer is overdue.
         self._doubt: tuple[int, threading.Event | None, float] | None = None
         self._trial_until = 0.0
-
-    def __enter__(self) -> ReconnectingLink:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
     @property
     def address(self) -> str:
