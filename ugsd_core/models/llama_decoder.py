@@ -72,7 +72,8 @@ class LlamaDecoder:
         said.clear()
         settings = llama_cpp.llama_model_default_params()
         settings.n_gpu_layers = 0
-        settings.use_mmap = False  # weights are put into another order while loading; mapped ones would be held twice
+        # Weights are put into another order while loading; those of a mapped file would be held twice.
+        settings.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
         found = llama_cpp.llama_model_load_from_file(str(path).encode(), settings)
         if not found:
             why = next((line for line in said if "error" in line), "llama.cpp does not say why")
