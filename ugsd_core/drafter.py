@@ -7,10 +7,10 @@ here computes a forward pass, so this module needs numpy alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,8 @@ class Stream(Protocol):
 
     One whose attribute ``rows_agree`` is true predicts the same, to rounding in 32 bits, whether tokens are fed
     together or one by one; then a rejected suffix is tried again in one pass. Without the attribute it is not.
+
+    One that has the method `read` of `ugsd_core.ahead.Reader` reads distributions itself, and is asked for them.
     """
 
     @property
@@ -302,11 +304,11 @@ class StreamDraft:
     def next(self, revision: int, *, last: bool) -> DraftToken:
         """Draft one more token, greedily or by temperature."""
         seen = self._look(revision)
-        position = len(self._ids)
-        signals = self._signals(seen, self._mc_dropout_nats(position, revision))
-        top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.distribution.top[: self._options.top_k])
-        piece = self.append(seen.token_id, last=last)
-        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion, seen.ahead)
+        position, token_id = len(self._ids), seen.token_id
+        signals = self._signals(seen, position)
+        top = self.alternatives(position, seen.distribution.top[: self._options.top_k])
+        piece = self.append(token_id, last=last)
+        return DraftToken(position, token_id, piece, signals, top, seen.emotion, seen.ahead)
 
     def peek_emotion(self, revision: int) -> EmotionPlace | None:
         """What the next token has to do with an emotion word."""
@@ -320,11 +322,14 @@ class StreamDraft:
 
     def _look(self, revision: int) -> _Next:
         """The next token, read once and kept until something is appended or forgotten."""
-        if self._seen is None or self._seen.revision != revision:
+        seen = self._seen
+        if seen is None or seen.revision != revision:
             prediction = self._foresight.at_end(self._ids, revision, self._options.max_tokens)
             token_id = self._choice(prediction, len(self._ids), revision)
-            self._seen = self._emotion(revision, prediction, token_id)
-        return self._seen
+            place, masses = self._emotion(prediction.distribution, token_id)
+            seen = _Next(revision, prediction.distribution, token_id, place, masses, prediction.ahead)
+            self._seen = seen
+        return seen
 
     def _choice(self, prediction: Prediction, position: int, revision: int) -> int:
         """The token that is drafted at a position."""
@@ -332,20 +337,22 @@ class StreamDraft:
             return prediction.distribution.best
         return sample(prediction.logits, self._options.temperature, self._seed(position, revision))
 
-    def _emotion(self, revision: int, prediction: Prediction, token_id: int) -> _Next:
-        """Look at the labels, where there is anything to look at."""
-        seen = prediction.distribution
-        tokens = self._emotions.tokens
-        place = self._emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
-        masses = None
-        if place == "begins" or (place is None and tokens.may_reach(COULD_HOLD, seen.top)):
-            masses = tokens.masses_of(seen)
-            if place is None:
-                place, masses = ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
-        return _Next(revision, seen, token_id, place, masses, prediction.ahead)
+    def _emotion(self, seen: Distribution, token_id: int) -> tuple[EmotionPlace | None, NDArray[np.float32] | None]:
+        """What the next position is, and its label masses where there is anything to look at."""
+        emotions, (best, probability) = self._emotions, seen.top[0]
+        if token_id == best and emotions.is_plain(token_id, probability):
+            return None, None
+        place = emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
+        if place == "continues" or (place is None and not emotions.tokens.may_reach(COULD_HOLD, seen.top)):
+            return place, None
+        masses = emotions.tokens.masses_of(seen)
+        if place is None:
+            return ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
+        return place, masses
 
-    def _signals(self, seen: _Next, mc_dropout_nats: float | None) -> Signals:
+    def _signals(self, seen: _Next, position: int) -> Signals:
         of = seen.distribution
+        mc_dropout_nats = self._mc_dropout_nats(position, seen.revision) if self._options.mc_dropout_samples else None
         plain = Signals(of.entropy_nats, of.margin, of.nll_nats(seen.token_id), mc_dropout_nats)
         if seen.masses is None:
             return plain
@@ -366,10 +373,8 @@ class StreamDraft:
         """Randomness depends on the place in the caption, not on how often something was drawn before."""
         return (self._options.seed, self._utterance_seed, position, revision)
 
-    def _mc_dropout_nats(self, position: int, revision: int) -> float | None:
+    def _mc_dropout_nats(self, position: int, revision: int) -> float:
         samples = self._options.mc_dropout_samples
-        if samples == 0:
-            return None
         random = np.random.default_rng(self._seed(position, revision))
         keep = random.random((samples, self._stream.width)) >= DROPOUT
         masks = keep.astype(np.float32) / np.float32(1.0 - DROPOUT)
@@ -395,11 +400,11 @@ class StreamDraft:
 
     def alternatives(self, position: int, top: Sequence[tuple[int, float]]) -> tuple[Alternative, ...]:
         """Alternatives with the text they would add at ``position``."""
-        return tuple(Alternative(i, self._text.peek(i, position), p) for i, p in top)
+        peek = self._text.peek
+        return tuple([Alternative(i, peek(i, position), p) for i, p in top])
 
 
-@dataclass(frozen=True, slots=True)
-class _Next:
+class _Next(NamedTuple):
     """The token at the next position before it is drafted.
 
     Attributes:
