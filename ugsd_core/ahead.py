@@ -48,8 +48,11 @@ class Readable(Protocol):
 class Reader(Readable, Protocol):
     """A stream that reads its distributions itself, which takes it less time than handing out logits."""
 
-    def read(self, token_id: int, k: int) -> Distribution:
-        """Append one id; `distribution` of what `feed` would have returned, to rounding, with the same best token."""
+    def read(self, token_id: int | None, k: int) -> Distribution:
+        """Append one id, if one is given: `distribution` of what `feed` would return, or else of `next_logits`.
+
+        Equal to rounding, and with the same best token.
+        """
 
 
 class Prediction(NamedTuple):
@@ -191,12 +194,14 @@ class Foresight:
         position = len(ids)
         if len(self._held) > self._agreed:
             self._forget(self._agreed)
-        if self._reader is not None and self._agreed == position - 1 and not self._retry[1]:
-            # One more token and one prediction: what nearly every pass is for.
-            seen = self._reader.read(ids[-1], self._top_k)
-            self._held.append(ids[-1])
-            self._agreed = position
+        if self._reader is not None and self._agreed >= position - 1 and not self._retry[1]:
+            # One prediction, of one more token at most: what nearly every pass is for.
+            token_id = ids[-1] if self._agreed < position else None
+            seen = self._reader.read(token_id, self._top_k)
             self._predictions[position] = Prediction(seen, None, self._is_ahead)
+            if token_id is not None:
+                self._held.append(token_id)
+                self._agreed = position
             self.tokens_ahead += self._is_ahead
             self.passes += 1
             return

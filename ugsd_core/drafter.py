@@ -7,7 +7,6 @@ here computes a forward pass, so this module needs numpy alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple, Protocol
@@ -26,9 +25,9 @@ from ugsd_core.models.emotion_tokens import (
     EmotionPlace,
     EmotionText,
     EmotionTokens,
-    fuse_labels,
+    fused_shares,
     label_entropy_nats,
-    normalise_labels,
+    shares,
 )
 from ugsd_core.models.prompts import Language
 from ugsd_core.models.text import CaptionText, TokenBytes
@@ -293,7 +292,8 @@ class StreamDraft:
             again=self._may_go_ahead and bool(getattr(self._stream, "rows_agree", False)),
         )
         head = self._stream.label_posterior
-        self.label_posterior = None if head is None else _rounded(head)
+        self._head: list[float] | None = None if head is None else head.tolist()
+        self.label_posterior = None if self._head is None else _rounded(self._head)
         self.prefill_ms = (perf_counter() - began) * 1e3
 
     @property
@@ -353,20 +353,27 @@ class StreamDraft:
     def _signals(self, seen: _Next, position: int) -> Signals:
         of = seen.distribution
         mc_dropout_nats = self._mc_dropout_nats(position, seen.revision) if self._options.mc_dropout_samples else None
-        plain = Signals(of.entropy_nats, of.margin, of.nll_nats(seen.token_id), mc_dropout_nats)
+        nll_nats = of.nll_nats(seen.token_id)
         if seen.masses is None:
-            return plain
-        labelled = replace(plain, label_mass=_rounded(seen.masses), label_entropy_nats=label_entropy_nats(seen.masses))
+            return Signals(of.entropy_nats, of.margin, nll_nats, mc_dropout_nats)
+        masses = seen.masses.tolist()
+        text_doubt = head_doubt = fused_doubt = None
         label = self._emotions.tokens.label_of(seen.token_id) if seen.emotion == "begins" else None
-        if label is None:
-            return labelled
-        text, head = float(normalise_labels(seen.masses)[label]), self._stream.label_posterior
-        fused = text if head is None else float(fuse_labels((seen.masses, 0.5), (head, 0.5))[label])
-        return replace(
-            labelled,
-            head_doubt=None if head is None else 1.0 - float(head[label]),
-            text_doubt=1.0 - text,
-            fused_doubt=1.0 - fused,
+        if label is not None:
+            text_doubt = fused_doubt = 1.0 - shares(masses)[label]
+            if self._head is not None:
+                head_doubt = 1.0 - self._head[label]
+                fused_doubt = 1.0 - fused_shares((masses, 0.5), (self._head, 0.5))[label]
+        return Signals(
+            of.entropy_nats,
+            of.margin,
+            nll_nats,
+            mc_dropout_nats,
+            _rounded(masses),
+            label_entropy_nats(masses),
+            head_doubt,
+            text_doubt,
+            fused_doubt,
         )
 
     def _seed(self, position: int, revision: int) -> tuple[int, ...]:
@@ -420,6 +427,6 @@ class _Next(NamedTuple):
     ahead: bool
 
 
-def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:
+def _rounded(probabilities: Sequence[float]) -> tuple[float, ...]:
     """Six digits are plenty for a trace."""
-    return tuple(round(p, 6) for p in probabilities.tolist())
+    return tuple([round(p, 6) for p in probabilities])

@@ -69,12 +69,14 @@ def test_a_vocabulary_may_be_smaller_than_what_is_asked_for() -> None:
 def test_a_stream_reads_what_it_would_have_handed_out() -> None:
     said = min(shipped().say_once)
     reading, handing = stream(shipped()), stream(shipped())
+    assert_the_same(reading.read(None, 5), distribution(handing.next_logits(), 5))
     for ids in ([5, said, 17], [300, 9, said]):
         for token_id in ids:
             assert_the_same(reading.read(token_id, 5), distribution(handing.feed([token_id], rows=1)[0], 5))
         assert reading.next_logits() == pytest.approx(handing.next_logits())
         for made in (reading, handing):
             made.truncate(1)  # what was said is forgotten
+        assert_the_same(reading.read(None, 5), distribution(handing.next_logits(), 5))
     reading.feed([said, 4], rows=1), handing.feed([said, 4], rows=1)
     assert_the_same(reading.read(8, 3), distribution(handing.feed([8], rows=1)[0], 3))
 

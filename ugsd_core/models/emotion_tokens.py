@@ -10,7 +10,7 @@ Everything here is numpy on a few hundred ids: both sides of the system use it, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,8 +26,10 @@ __all__ = [
     "EmotionText",
     "EmotionTokens",
     "fuse_labels",
+    "fused_shares",
     "label_entropy_nats",
     "normalise_labels",
+    "shares",
 ]
 
 Labels = NDArray[np.float32]
@@ -57,30 +59,51 @@ _FLOOR = 1e-9  # stands for probability 0 under a logarithm
 # ── Distributions over labels ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def shares(masses: ArrayLike) -> list[float]:
+    """Label masses (9,) divided by their sum; uniform where there is no mass at all.
+
+    In plain floats: behind a forward pass, which leaves no cache warm, one array operation costs more than nine floats.
+    """
+    values = _floats(masses)
+    total = math.fsum(values)
+    return [value / total for value in values] if total > 0.0 else [1.0 / len(values)] * len(values)
+
+
 def normalise_labels(masses: ArrayLike) -> Labels:
-    """Label masses (9,) divided by their sum; uniform where there is no mass at all."""
-    values = np.asarray(masses, dtype=np.float32)
-    total = float(values.sum())
-    return values / np.float32(total) if total > 0.0 else np.full(len(values), 1.0 / len(values), dtype=np.float32)
+    """`shares` as an array (9,)."""
+    return np.array(shares(masses), dtype=np.float32)
 
 
 def label_entropy_nats(masses: ArrayLike) -> float:
     """Entropy over labels of normalised label masses (9,), in 0…ln 9: the *semantic entropy* of a position."""
-    return max(0.0, -math.fsum(p * math.log(p) for p in normalise_labels(masses).tolist() if p > 0.0))
+    return max(0.0, -math.fsum([p * math.log(p) for p in shares(masses) if p > 0.0]))
 
 
-def fuse_labels(*parts: tuple[ArrayLike, float]) -> Labels:
+def fused_shares(*parts: tuple[ArrayLike, float]) -> list[float]:
     """Normalised weighted geometric mean of distributions over labels.
 
     Args:
         parts: ``(masses (9,), weight ≥ 0)``; the masses need not be normalised, a weight of 0 leaves a part out.
 
     Returns:
-        Shape (9,), summing to 1: ``∏ p_i ** weight_i``, normalised.
+        ``∏ p_i ** weight_i``, normalised: 9 values that sum to 1.
     """
-    logs = [np.float32(weight) * np.log(np.maximum(normalise_labels(masses), _FLOOR)) for masses, weight in parts]
-    total = np.sum(logs, axis=0)
-    return normalise_labels(np.exp(total - total.max()))
+    logs = [[weight * math.log(max(p, _FLOOR)) for p in shares(masses)] for masses, weight in parts]
+    totals = [math.fsum(label) for label in zip(*logs, strict=True)]
+    best = max(totals)
+    return shares([math.exp(total - best) for total in totals])
+
+
+def fuse_labels(*parts: tuple[ArrayLike, float]) -> Labels:
+    """`fused_shares` as an array (9,)."""
+    return np.array(fused_shares(*parts), dtype=np.float32)
+
+
+def _floats(values: ArrayLike) -> Sequence[float]:
+    if isinstance(values, list | tuple):
+        return values
+    floats: list[float] = np.asarray(values).tolist()
+    return floats
 
 
 # ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────────────

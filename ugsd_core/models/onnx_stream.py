@@ -84,12 +84,15 @@ class OnnxStream:
         before = self._next()[1][None].copy()
         return self._adjusted(np.concatenate((before, self._feed(ids, len(ids)))))
 
-    def read(self, token_id: int, k: int) -> Distribution:
-        """Append one id in one pass and read what follows; see `ugsd_core.ahead.Reader`."""
+    def read(self, token_id: int | None, k: int) -> Distribution:
+        """Append one id in one pass, if one is given, and read what follows; see `ugsd_core.ahead.Reader`."""
         model, ids, reading = self._model, self._ids, self._reading
         if reading is None or reading.k != k:
             reading = self._reading = model.reading(self._step[1], k)
             self._say()
+        if token_id is None:
+            self._step[1][:] = self._next()[1]
+            return reading.read()
         self._tape.run(model.embeddings((token_id,))[None], self.input_tokens + len(ids), 1)
         self._behind = self._step
         ids.append(token_id)
