@@ -275,7 +275,7 @@ class StreamDraft:
         began = perf_counter()
         self._model = model
         self._options = options
-        self._utterance_seed = int(utterance[:8] or "0", 16)
+        self._choice = _Choice(options, int(utterance[:8] or "0", 16))
         self._stream: Stream = model.open(code, prompt, options.language)
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
@@ -331,12 +331,6 @@ class StreamDraft:
             self._seen = seen
         return seen
 
-    def _choice(self, prediction: Prediction, position: int, revision: int) -> int:
-        """The token that is drafted at a position."""
-        if prediction.logits is None:
-            return prediction.distribution.best
-        return sample(prediction.logits, self._options.temperature, self._seed(position, revision))
-
     def _emotion(self, seen: Distribution, token_id: int) -> tuple[EmotionPlace | None, NDArray[np.float32] | None]:
         """What the next position is, and its label masses where there is anything to look at."""
         emotions, (best, probability) = self._emotions, seen.top[0]
@@ -376,13 +370,9 @@ class StreamDraft:
             fused_doubt,
         )
 
-    def _seed(self, position: int, revision: int) -> tuple[int, ...]:
-        """Randomness depends on the place in the caption, not on how often something was drawn before."""
-        return (self._options.seed, self._utterance_seed, position, revision)
-
     def _mc_dropout_nats(self, position: int, revision: int) -> float:
         samples = self._options.mc_dropout_samples
-        random = np.random.default_rng(self._seed(position, revision))
+        random = np.random.default_rng(self._choice.seed(position, revision))
         keep = random.random((samples, self._stream.width)) >= DROPOUT
         masks = keep.astype(np.float32) / np.float32(1.0 - DROPOUT)
         return mutual_information_nats(log_softmax(self._stream.masked_logits(masks)))
@@ -409,6 +399,24 @@ class StreamDraft:
         """Alternatives with the text they would add at ``position``."""
         peek = self._text.peek
         return tuple([Alternative(i, peek(i, position), p) for i, p in top])
+
+
+class _Choice:
+    """Which token is drafted; knows nothing of the draft, so that a finished one is forgotten at once."""
+
+    def __init__(self, options: DecodingOptions, utterance_seed: int) -> None:
+        self._options = options
+        self._utterance_seed = utterance_seed
+
+    def __call__(self, prediction: Prediction, position: int, revision: int) -> int:
+        """The token that is drafted at a position."""
+        if prediction.logits is None:
+            return prediction.distribution.best
+        return sample(prediction.logits, self._options.temperature, self.seed(position, revision))
+
+    def seed(self, position: int, revision: int) -> tuple[int, ...]:
+        """Randomness depends on the place in the caption, not on how often something was drawn before."""
+        return (self._options.seed, self._utterance_seed, position, revision)
 
 
 class _Next(NamedTuple):
