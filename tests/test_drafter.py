@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -192,3 +194,16 @@ def test_a_card_is_read_with_the_checkpoint(pair: Pair, tmp_path: Path) -> None:
     (tmp_path / "gate.json").write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
         StreamDrafter(replace(pair.edge, folder=tmp_path))
+
+
+def test_a_finished_draft_is_forgotten_without_the_collector(mild: SpeechModel) -> None:
+    drafter, code = StreamDrafter(mild), code_for(mild)
+    gc.disable()  # what stands in no circle goes as soon as nobody holds it, keys and values with it
+    try:
+        draft = drafter.begin(code, EDGE, "00")
+        draft.next(0, last=False)
+        gone = weakref.ref(draft)
+        del draft
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -151,9 +151,7 @@ class _Run(CaptionRun):
         while not self.finished():
             began = perf_counter()
             tokens: list[DraftToken] = []
-            for event, token in self.draft_block(draft, index, lengths.next_length()):
-                yield event
-                tokens.append(token)
+            yield from self.draft_block(draft, index, lengths.next_length(), tokens)
             draft_ms = (perf_counter() - began) * 1e3
             times = BlockTimes(len(tokens), None if any(token.ahead for token in tokens) else draft_ms)
             text = "".join(self.pieces)
@@ -174,18 +172,24 @@ class _Run(CaptionRun):
             self.keeper.observe(self.scores, self.drafted, self.sent)
         yield from self.finish()
 
-    def draft_block(self, draft: Draft, index: int, length: int) -> Iterator[tuple[TokenDrafted, DraftToken]]:
-        """Draft up to ``length`` tokens, fewer at the end of the turn, the maximum length, or where a block is cut."""
-        start = len(self.ids)
+    def draft_block(self, draft: Draft, index: int, length: int, tokens: list[DraftToken]) -> Iterator[TokenDrafted]:
+        """Draft up to ``length`` tokens, fewer at the end of the turn, the maximum length, or where a block is cut.
+
+        Args:
+            tokens: Gets them.
+        """
+        start, most = len(self.ids), self.options.max_tokens
+        cut = self.options.cut == "emotion"
         within = False  # an emotion word
-        for position in range(start, min(start + length, self.options.max_tokens)):
-            if self.options.cut == "emotion" and position > start:
+        for position in range(start, min(start + length, most)):
+            if cut and position > start:
                 # Looked at before it is drafted, so that the token behind a cut belongs to no block yet.
                 place = draft.peek_emotion(self.revision)
                 if (place != "continues") if within else (place is not None):
                     return
-            token = draft.next(self.revision, last=position == self.options.max_tokens - 1)
-            event = TokenDrafted(
+            token = draft.next(self.revision, last=position == most - 1)
+            tokens.append(token)
+            yield TokenDrafted(
                 self.now(),
                 position,
                 self.revision,
@@ -196,7 +200,6 @@ class _Run(CaptionRun):
                 token.top,
                 token.ahead,
             )
-            yield event, token
             if token.token_id in self.drafter.end_ids:
                 return
             within = token.emotion is not None

@@ -7,10 +7,9 @@ here computes a forward pass, so this module needs numpy alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,9 @@ from ugsd_core.models.emotion_tokens import (
     EmotionPlace,
     EmotionText,
     EmotionTokens,
-    fuse_labels,
+    fused_shares,
     label_entropy_nats,
-    normalise_labels,
+    shares,
 )
 from ugsd_core.models.prompts import Language
 from ugsd_core.models.text import CaptionText, TokenBytes
@@ -138,6 +137,8 @@ class Stream(Protocol):
 
     One whose attribute ``rows_agree`` is true predicts the same, to rounding in 32 bits, whether tokens are fed
     together or one by one; then a rejected suffix is tried again in one pass. Without the attribute it is not.
+
+    One that has the method `read` of `ugsd_core.ahead.Reader` reads distributions itself, and is asked for them.
     """
 
     @property
@@ -262,7 +263,7 @@ class StreamDraft:
         began = perf_counter()
         self._model = model
         self._options = options
-        self._utterance_seed = int(utterance[:8] or "0", 16)
+        self._choice = _Choice(options, int(utterance[:8] or "0", 16))
         self._stream: Stream = model.open(code, prompt, options.language)
         self._text = CaptionText(model.token_bytes)
         self._ids: list[int] = []
@@ -279,7 +280,8 @@ class StreamDraft:
             again=self._may_go_ahead and bool(getattr(self._stream, "rows_agree", False)),
         )
         head = self._stream.label_posterior
-        self.label_posterior = None if head is None else _rounded(head)
+        self._head: list[float] | None = None if head is None else head.tolist()
+        self.label_posterior = None if self._head is None else _rounded(self._head)
         self.prefill_ms = (perf_counter() - began) * 1e3
 
     @property
@@ -290,11 +292,11 @@ class StreamDraft:
     def next(self, revision: int, *, last: bool) -> DraftToken:
         """Draft one more token, greedily or by temperature."""
         seen = self._look(revision)
-        position = len(self._ids)
-        signals = self._signals(seen, self._mc_dropout_nats(position, revision))
-        top = tuple(Alternative(i, self._text.peek(i), p) for i, p in seen.distribution.top[: self._options.top_k])
-        piece = self.append(seen.token_id, last=last)
-        return DraftToken(position, seen.token_id, piece, signals, top, seen.emotion, seen.ahead)
+        position, token_id = len(self._ids), seen.token_id
+        signals = self._signals(seen, position)
+        top = self.alternatives(position, seen.distribution.top[: self._options.top_k])
+        piece = self.append(token_id, last=last)
+        return DraftToken(position, token_id, piece, signals, top, seen.emotion, seen.ahead)
 
     def peek_emotion(self, revision: int) -> EmotionPlace | None:
         """What the next token has to do with an emotion word."""
@@ -308,57 +310,57 @@ class StreamDraft:
 
     def _look(self, revision: int) -> _Next:
         """The next token, read once and kept until something is appended or forgotten."""
-        if self._seen is None or self._seen.revision != revision:
+        seen = self._seen
+        if seen is None or seen.revision != revision:
             prediction = self._foresight.at_end(self._ids, revision, self._options.max_tokens)
             token_id = self._choice(prediction, len(self._ids), revision)
-            self._seen = self._emotion(revision, prediction, token_id)
-        return self._seen
+            place, masses = self._emotion(prediction.distribution, token_id)
+            seen = _Next(revision, prediction.distribution, token_id, place, masses, prediction.ahead)
+            self._seen = seen
+        return seen
 
-    def _choice(self, prediction: Prediction, position: int, revision: int) -> int:
-        """The token that is drafted at a position."""
-        if prediction.logits is None:
-            return prediction.distribution.best
-        return sample(prediction.logits, self._options.temperature, self._seed(position, revision))
+    def _emotion(self, seen: Distribution, token_id: int) -> tuple[EmotionPlace | None, NDArray[np.float32] | None]:
+        """What the next position is, and its label masses where there is anything to look at."""
+        emotions, (best, probability) = self._emotions, seen.top[0]
+        if token_id == best and emotions.is_plain(token_id, probability):
+            return None, None
+        place = emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
+        if place == "continues" or (place is None and not emotions.tokens.may_reach(COULD_HOLD, seen.top)):
+            return place, None
+        masses = emotions.tokens.masses_of(seen)
+        if place is None:
+            return ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
+        return place, masses
 
-    def _emotion(self, revision: int, prediction: Prediction, token_id: int) -> _Next:
-        """Look at the labels, where there is anything to look at."""
-        seen = prediction.distribution
-        tokens = self._emotions.tokens
-        place = self._emotions.place(token_id, self._text.peek(token_id).removesuffix("…"))
-        masses = None
-        if place == "begins" or (place is None and tokens.may_reach(COULD_HOLD, seen.top)):
-            masses = tokens.masses_of(seen)
-            if place is None:
-                place, masses = ("could", masses) if float(masses.sum()) >= COULD_HOLD else (None, None)
-        return _Next(revision, seen, token_id, place, masses, prediction.ahead)
-
-    def _signals(self, seen: _Next, mc_dropout_nats: float | None) -> Signals:
+    def _signals(self, seen: _Next, position: int) -> Signals:
         of = seen.distribution
-        plain = Signals(of.entropy_nats, of.margin, of.nll_nats(seen.token_id), mc_dropout_nats)
+        mc_dropout_nats = self._mc_dropout_nats(position, seen.revision) if self._options.mc_dropout_samples else None
+        nll_nats = of.nll_nats(seen.token_id)
         if seen.masses is None:
-            return plain
-        labelled = replace(plain, label_mass=_rounded(seen.masses), label_entropy_nats=label_entropy_nats(seen.masses))
+            return Signals(of.entropy_nats, of.margin, nll_nats, mc_dropout_nats)
+        masses = seen.masses.tolist()
+        text_doubt = head_doubt = fused_doubt = None
         label = self._emotions.tokens.label_of(seen.token_id) if seen.emotion == "begins" else None
-        if label is None:
-            return labelled
-        text, head = float(normalise_labels(seen.masses)[label]), self._stream.label_posterior
-        fused = text if head is None else float(fuse_labels((seen.masses, 0.5), (head, 0.5))[label])
-        return replace(
-            labelled,
-            head_doubt=None if head is None else 1.0 - float(head[label]),
-            text_doubt=1.0 - text,
-            fused_doubt=1.0 - fused,
+        if label is not None:
+            text_doubt = fused_doubt = 1.0 - shares(masses)[label]
+            if self._head is not None:
+                head_doubt = 1.0 - self._head[label]
+                fused_doubt = 1.0 - fused_shares((masses, 0.5), (self._head, 0.5))[label]
+        return Signals(
+            of.entropy_nats,
+            of.margin,
+            nll_nats,
+            mc_dropout_nats,
+            _rounded(masses),
+            label_entropy_nats(masses),
+            head_doubt,
+            text_doubt,
+            fused_doubt,
         )
 
-    def _seed(self, position: int, revision: int) -> tuple[int, ...]:
-        """Randomness depends on the place in the caption, not on how often something was drawn before."""
-        return (self._options.seed, self._utterance_seed, position, revision)
-
-    def _mc_dropout_nats(self, position: int, revision: int) -> float | None:
+    def _mc_dropout_nats(self, position: int, revision: int) -> float:
         samples = self._options.mc_dropout_samples
-        if samples == 0:
-            return None
-        random = np.random.default_rng(self._seed(position, revision))
+        random = np.random.default_rng(self._choice.seed(position, revision))
         keep = random.random((samples, self._stream.width)) >= DROPOUT
         masks = keep.astype(np.float32) / np.float32(1.0 - DROPOUT)
         return mutual_information_nats(log_softmax(self._stream.masked_logits(masks)))
@@ -383,11 +385,29 @@ class StreamDraft:
 
     def alternatives(self, position: int, top: Sequence[tuple[int, float]]) -> tuple[Alternative, ...]:
         """Alternatives with the text they would add at ``position``."""
-        return tuple(Alternative(i, self._text.peek(i, position), p) for i, p in top)
+        peek = self._text.peek
+        return tuple([Alternative(i, peek(i, position), p) for i, p in top])
 
 
-@dataclass(frozen=True, slots=True)
-class _Next:
+class _Choice:
+    """Which token is drafted; knows nothing of the draft, so that a finished one is forgotten at once."""
+
+    def __init__(self, options: DecodingOptions, utterance_seed: int) -> None:
+        self._options = options
+        self._utterance_seed = utterance_seed
+
+    def __call__(self, prediction: Prediction, position: int, revision: int) -> int:
+        """The token that is drafted at a position."""
+        if prediction.logits is None:
+            return prediction.distribution.best
+        return sample(prediction.logits, self._options.temperature, self.seed(position, revision))
+
+    def seed(self, position: int, revision: int) -> tuple[int, ...]:
+        """Randomness depends on the place in the caption, not on how often something was drawn before."""
+        return (self._options.seed, self._utterance_seed, position, revision)
+
+
+class _Next(NamedTuple):
     """The token at the next position before it is drafted.
 
     Attributes:
@@ -403,6 +423,6 @@ class _Next:
     ahead: bool
 
 
-def _rounded(probabilities: NDArray[np.float32]) -> tuple[float, ...]:
+def _rounded(probabilities: Sequence[float]) -> tuple[float, ...]:
     """Six digits are plenty for a trace."""
-    return tuple(round(p, 6) for p in probabilities.tolist())
+    return tuple([round(p, 6) for p in probabilities])

@@ -79,7 +79,7 @@ class Distribution:
     """One position's distribution with everything the loop reads from it, computed in one pass.
 
     Attributes:
-        scores: Log-probabilities up to a constant, shape (V,); the best is 0.
+        scores: Log-probabilities up to a constant, shape (V,); none is above 0.
         log_total: That constant: ``log_probs = scores − log_total``.
         top: (id, probability), best first, at least two.
         entropy_nats: Of the full distribution.
@@ -108,7 +108,10 @@ class Distribution:
 
     def nll_nats(self, token_id: int) -> float:
         """Negative log-likelihood of a token."""
-        return max(0.0, self.log_total - float(self.scores[token_id]))
+        best, probability = self.top[0]
+        if token_id == best:  # nearly always the one that is asked about
+            return max(0.0, -math.log(probability))
+        return max(0.0, self.log_total - self.scores.item(token_id))
 
     def probability(self, token_id: int) -> float:
         """Probability of a token."""

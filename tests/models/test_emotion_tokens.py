@@ -220,3 +220,20 @@ def test_rollback_and_go_on_equals_a_fresh_start() -> None:
         for token_id in range(9):
             piece = tokenizer.pieces[token_id]
             assert rolled.place(token_id, piece) == fresh.place(token_id, piece)
+
+
+def test_what_is_plain_at_a_glance_is_no_emotion_position_at_a_closer_look() -> None:
+    tokenizer = LongestMatch(" sorrow", "ful", " sad", "ness", " dis", "gusted", " no", "mad", " low", " pitch")
+    tokens = EmotionTokens(tokenizer, "en", len(tokenizer.pieces))
+    random = np.random.default_rng(3)
+    plain = 0
+    for _ in range(60):
+        text = EmotionText(tokens)
+        for token_id in (int(i) for i in random.integers(0, 10, 12)):
+            piece, probability = tokenizer.pieces[token_id], float(random.random())
+            if text.is_plain(token_id, probability):
+                plain += 1
+                assert text.place(token_id, piece) is None
+                assert not tokens.may_reach(COULD_HOLD, [(token_id, probability)])
+            text.append(token_id, piece)
+    assert plain > 20

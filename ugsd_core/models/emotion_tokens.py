@@ -10,7 +10,7 @@ Everything here is numpy on a few hundred ids: both sides of the system use it, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -26,8 +26,10 @@ __all__ = [
     "EmotionText",
     "EmotionTokens",
     "fuse_labels",
+    "fused_shares",
     "label_entropy_nats",
     "normalise_labels",
+    "shares",
 ]
 
 Labels = NDArray[np.float32]
@@ -50,36 +52,58 @@ ORDINARY_PIECES = frozenset({"emotion", "list", "heart", "tear", "down", "hope",
 #: and 着, of 着急, stands behind every second verb.
 FEELING_CHARACTERS = frozenset("悲哀忧伤沮愤怒恼怨恨恐惧怕慌焦惶畏惊诧喜悦愉欣厌憎嫌鄙蔑倦")
 
+_PLAIN = 1.0 - COULD_HOLD + 1e-3  # of a token more probable than this the others cannot reach COULD_HOLD
 _FLOOR = 1e-9  # stands for probability 0 under a logarithm
 
 
 # ── Distributions over labels ─────────────────────────────────────────────────────────────────────────────────────
 
 
+def shares(masses: ArrayLike) -> list[float]:
+    """Label masses (9,) divided by their sum; uniform where there is no mass at all.
+
+    In plain floats: behind a forward pass, which leaves no cache warm, one array operation costs more than nine floats.
+    """
+    values = _floats(masses)
+    total = math.fsum(values)
+    return [value / total for value in values] if total > 0.0 else [1.0 / len(values)] * len(values)
+
+
 def normalise_labels(masses: ArrayLike) -> Labels:
-    """Label masses (9,) divided by their sum; uniform where there is no mass at all."""
-    values = np.asarray(masses, dtype=np.float32)
-    total = float(values.sum())
-    return values / np.float32(total) if total > 0.0 else np.full(len(values), 1.0 / len(values), dtype=np.float32)
+    """`shares` as an array (9,)."""
+    return np.array(shares(masses), dtype=np.float32)
 
 
 def label_entropy_nats(masses: ArrayLike) -> float:
     """Entropy over labels of normalised label masses (9,), in 0…ln 9: the *semantic entropy* of a position."""
-    return max(0.0, -math.fsum(p * math.log(p) for p in normalise_labels(masses).tolist() if p > 0.0))
+    return max(0.0, -math.fsum([p * math.log(p) for p in shares(masses) if p > 0.0]))
 
 
-def fuse_labels(*parts: tuple[ArrayLike, float]) -> Labels:
+def fused_shares(*parts: tuple[ArrayLike, float]) -> list[float]:
     """Normalised weighted geometric mean of distributions over labels.
 
     Args:
         parts: ``(masses (9,), weight ≥ 0)``; the masses need not be normalised, a weight of 0 leaves a part out.
 
     Returns:
-        Shape (9,), summing to 1: ``∏ p_i ** weight_i``, normalised.
+        ``∏ p_i ** weight_i``, normalised: 9 values that sum to 1.
     """
-    logs = [np.float32(weight) * np.log(np.maximum(normalise_labels(masses), _FLOOR)) for masses, weight in parts]
-    total = np.sum(logs, axis=0)
-    return normalise_labels(np.exp(total - total.max()))
+    logs = [[weight * math.log(max(p, _FLOOR)) for p in shares(masses)] for masses, weight in parts]
+    totals = [math.fsum(label) for label in zip(*logs, strict=True)]
+    best = max(totals)
+    return shares([math.exp(total - best) for total in totals])
+
+
+def fuse_labels(*parts: tuple[ArrayLike, float]) -> Labels:
+    """`fused_shares` as an array (9,)."""
+    return np.array(fused_shares(*parts), dtype=np.float32)
+
+
+def _floats(values: ArrayLike) -> Sequence[float]:
+    if isinstance(values, list | tuple):
+        return values
+    floats: list[float] = np.asarray(values).tolist()
+    return floats
 
 
 # ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -118,23 +142,24 @@ class EmotionTokens:
 
     def __init__(self, tokenizer: Any, language: str, vocabulary_size: int) -> None:
         self.language = language
-        self._labels = _first_tokens(tokenizer, language, vocabulary_size)
-        self._ids = np.array(sorted(self._labels), dtype=np.int64)
+        #: Index into `EMOTION_LABELS` of the label that a token begins a word of.
+        self.labels: Mapping[int, int] = _first_tokens(tokenizer, language, vocabulary_size)
+        self._ids = np.array(sorted(self.labels), dtype=np.int64)
         # One matrix product adds up all labels at once; at a few hundred ids that beats nine sums.
         self._sums = np.zeros((len(self._ids), len(EMOTION_LABELS)), dtype=np.float32)
         for row, token_id in enumerate(self._ids.tolist()):
-            self._sums[row, self._labels[token_id]] = 1.0
+            self._sums[row, self.labels[token_id]] = 1.0
         self._ids_of = tuple(
-            np.array([i for i in self._ids.tolist() if self._labels[i] == label], dtype=np.int64)
+            np.array([i for i in self._ids.tolist() if self.labels[i] == label], dtype=np.int64)
             for label in range(len(EMOTION_LABELS))
         )
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self.labels)
 
     def label_of(self, token_id: int) -> int | None:
         """Index into `EMOTION_LABELS` of the label that a token begins a word of; None if it begins none."""
-        return self._labels.get(token_id)
+        return self.labels.get(token_id)
 
     def ids_of(self, label: int) -> NDArray[np.int64]:
         """Ids of the tokens that begin a word of a label, ascending; empty if the tokenizer has none."""
@@ -158,7 +183,7 @@ class EmotionTokens:
         """
         left = 1.0
         for token_id, probability in top:
-            if token_id not in self._labels:
+            if token_id not in self.labels:
                 left -= probability
                 if left < mass:
                     return False
@@ -224,6 +249,13 @@ class EmotionText:
         self._inside: list[bool] = [False]
         self._letter: list[bool] = [False]
 
+    def is_plain(self, token_id: int, probability: float) -> bool:
+        """Whether a token is so probable, and so far from an emotion word, that the next position is none of these.
+
+        True of most tokens, and cheaper than to ask `place` and `EmotionTokens.may_reach`, which say the same of them.
+        """
+        return probability > _PLAIN and not self._is_near(token_id)
+
     def place(self, token_id: int, piece: str) -> EmotionPlace | None:
         """What the next position is if this token stands there; ``could`` is for the distribution to say.
 
@@ -233,24 +265,25 @@ class EmotionText:
         """
         if not piece:
             return None
-        longer = self._open[-1] + piece.lower()
-        if self._inside[-1] and longer in self._prefixes:
+        before = self._open[-1]
+        if self._inside[-1] and before + piece.lower() in self._prefixes:
             return "continues"
         if self.tokens.label_of(token_id) is not None and not self._within_word(piece):
             return "begins"
         # A word whose first token did not say so, complete at last (" dis", "gusted").
-        return "continues" if self._open[-1] and longer in self._words else None
+        return "continues" if before and before + piece.lower() in self._words else None
 
     def append(self, token_id: int, piece: str) -> None:
         """Add a token, whoever put it there."""
+        before = self._open[-1]
         if not piece:  # the character comes with a later token
-            self._open.append(self._open[-1])
+            self._open.append(before)
             self._inside.append(self._inside[-1])
             self._letter.append(self._letter[-1])
             return
-        self._inside.append(self.place(token_id, piece) is not None)
-        longer, alone = self._open[-1] + piece.lower(), piece.lstrip().lower()
-        self._open.append(longer if longer in self._prefixes and self._open[-1] else self._fresh(alone, piece))
+        self._inside.append(self._is_near(token_id) and self.place(token_id, piece) is not None)
+        longer = before + piece.lower() if before else ""
+        self._open.append(longer if longer in self._prefixes else self._fresh(piece))
         self._letter.append(piece[-1].isalpha())
 
     def truncate(self, length: int) -> None:
@@ -258,8 +291,13 @@ class EmotionText:
         for entries in (self._open, self._inside, self._letter):
             del entries[length + 1 :]
 
-    def _fresh(self, alone: str, piece: str) -> str:
+    def _is_near(self, token_id: int) -> bool:
+        """Whether a token may begin an emotion word, or one is under way; behind any other `place` is None."""
+        return token_id in self.tokens.labels or self._open[-1] != "" or self._inside[-1]
+
+    def _fresh(self, piece: str) -> str:
         """The beginning of a word that a token makes by itself."""
+        alone = piece.lstrip().lower()
         return alone if alone in self._prefixes and not self._within_word(piece) else ""
 
     def _within_word(self, piece: str) -> bool:

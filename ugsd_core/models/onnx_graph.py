@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.errors import CheckpointError
-from ugsd_core.models.onnx_proto import Graph
+from ugsd_core.models.onnx_proto import MICROSOFT, Graph
 
 __all__ = ["Kernel", "Sizes", "Weights", "decoder_graph", "embedding_row", "sinusoids", "tower_graph"]
 
-MICROSOFT = "com.microsoft"
 #: How a product with an eight-bit matrix is computed. ``float``: the matrix is made floats once, while loading.
 #: ``rows``: activations are rounded to eight bits, a scale a block (MatMulNBits); fastest for one token. ``whole``: one
 #: scale for all of them (DynamicQuantizeMatMul); fastest for many. ``twice``: ``whole``, and once more for what its

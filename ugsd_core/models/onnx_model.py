@@ -32,6 +32,7 @@ from ugsd_core.models.onnx_graph import (
     sinusoids,
     tower_graph,
 )
+from ugsd_core.models.onnx_reading import OnnxReading, reading_graph
 from ugsd_core.models.onnx_tape import OnnxTape
 from ugsd_core.models.plain_tokenizer import PlainTokenizer
 from ugsd_core.models.prompts import Language
@@ -51,6 +52,7 @@ class OnnxModel(CaptionModel):
         tower: Session of the audio tower.
         reader: Session of the decoder that reads requests: fast for many tokens at once.
         decoder: Session of the decoder that reads captions: fast for one or a few.
+        reading_session: Session that reads a distribution from logits.
         embedding: Values (rows, width) int8 and scales (rows,) of the input embedding.
         head_matrix: The same of the output layer, cut to the shared vocabulary.
         rows_agree: Whether the decoder predicts the same, to rounding in 32 bits, for a token alone and among others;
@@ -63,6 +65,7 @@ class OnnxModel(CaptionModel):
     tower: Any
     reader: Any
     decoder: Any
+    reading_session: Any
     embedding: tuple[NDArray[np.int8], NDArray[np.float32]]
     head_matrix: tuple[NDArray[np.int8], NDArray[np.float32]]
     rows_agree: bool
@@ -115,6 +118,10 @@ class OnnxModel(CaptionModel):
     def tape(self, capacity: int) -> OnnxTape:
         """Room for a caption's keys and values."""
         return OnnxTape(self.sizes, self.vocabulary_size, self.reader, self.decoder, capacity)
+
+    def reading(self, row: NDArray[np.float32], k: int) -> OnnxReading:
+        """What reads a caption's distributions, from where its passes leave their logits (V,)."""
+        return OnnxReading(self.reading_session, row, k)
 
     @cached_property
     def output_layer(self) -> NDArray[np.float32]:
@@ -177,6 +184,7 @@ def load_onnx_model(
             tower=_session(tower_graph(sizes, weights, tower), threads),
             reader=writing if same else _session(decoder_graph(sizes, weights, size, reader), threads),
             decoder=writing,
+            reading_session=_session(reading_graph(size), threads),
             embedding=weights.matrix(["model.embed_tokens"]),
             head_matrix=weights.matrix(["model.embed_tokens" if sizes.tied else "lm_head"], size),
             rows_agree=decoder == "float",

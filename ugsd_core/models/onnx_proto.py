@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Attribute", "Graph"]
+__all__ = ["MICROSOFT", "Attribute", "Graph"]
+
+#: Domain of onnxruntime's own operators.
+MICROSOFT = "com.microsoft"
 
 Attribute = int | float | str | Sequence[int]
 Dimension = int | str
@@ -23,7 +26,7 @@ Dimension = int | str
 TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "bool": 9}
 #: Version of the format, and of the operators of the two domains.
 IR_VERSION = 8
-OPSETS = {"": 18, "com.microsoft": 1}
+OPSETS = {"": 18, MICROSOFT: 1}
 
 
 def _varint(value: int) -> bytes:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode
-from ugsd_core.models.caption_model import Logits
+from ugsd_core.models.caption_model import SAID, Logits
+from ugsd_core.models.onnx_reading import OnnxReading
 from ugsd_core.models.prompts import Language
+from ugsd_core.uncertainty import Distribution
 
 if TYPE_CHECKING:
     from ugsd_core.models.onnx_model import OnnxModel
@@ -42,6 +44,8 @@ class OnnxStream:
         self._request = (hidden[0], logits[0])
         # Hidden state (width,) and logits (V,) behind the last token held; None after a truncation, until needed.
         self._behind: tuple[NDArray[np.float32], Logits] | None = self._request
+        self._step = (self._tape.step[0][0], self._tape.step[1][0])  # what a pass for one token leaves behind
+        self._reading: OnnxReading | None = None
 
     @property
     def rows_agree(self) -> bool:
@@ -80,6 +84,22 @@ class OnnxStream:
         before = self._next()[1][None].copy()
         return self._adjusted(np.concatenate((before, self._feed(ids, len(ids)))))
 
+    def read(self, token_id: int | None, k: int) -> Distribution:
+        """Append one id in one pass, if one is given, and read what follows; see `ugsd_core.ahead.Reader`."""
+        model, ids, reading = self._model, self._ids, self._reading
+        if reading is None or reading.k != k:
+            reading = self._reading = model.reading(self._step[1], k)
+            self._say()
+        if token_id is None:
+            self._step[1][:] = self._next()[1]
+            return reading.read()
+        self._tape.run(model.embeddings((token_id,))[None], self.input_tokens + len(ids), 1)
+        self._behind = self._step
+        ids.append(token_id)
+        if token_id in model.say_once:
+            reading.added[token_id] = SAID
+        return reading.read()
+
     def truncate(self, length: int) -> None:
         """Forget all caption tokens from position ``length`` on.
 
@@ -91,10 +111,18 @@ class OnnxStream:
         if length < self.length:
             del self._ids[length:]
             self._behind = None
+            self._say()
 
     def _adjusted(self, rows: Logits) -> Logits:
         """A copy of the model's logits, made those of this caption."""
         return self._model.adjusted(rows.copy() if self._bias is None else rows, self._bias, self._ids)
+
+    def _say(self) -> None:
+        """Make what the reading adds to logits that of the ids held."""
+        if self._reading is not None:
+            added, say_once = self._reading.added, self._model.say_once
+            added[:] = 0.0 if self._bias is None else self._bias
+            added[[token_id for token_id in self._ids if token_id in say_once]] = SAID
 
     def _next(self) -> tuple[NDArray[np.float32], Logits]:
         if self._behind is None:
@@ -110,5 +138,6 @@ class OnnxStream:
         embeds = self._model.embeddings(ids)[None]
         hidden, logits = self._tape.run(embeds, self.input_tokens + len(self._ids), rows)
         self._ids.extend(ids)
+        self._say()
         self._behind = (hidden[-1], logits[-1])
         return logits

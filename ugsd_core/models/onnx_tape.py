@@ -42,6 +42,8 @@ class OnnxTape:
         self._embed = np.empty((1, 1, sizes.width), dtype=np.float32)
         self._hidden = np.empty((1, 1, sizes.width), dtype=np.float32)
         self._logits = np.empty((1, 1, vocabulary_size), dtype=np.float32)
+        #: Hidden state (1, width) and logits (1, V) behind the last pass for one token.
+        self.step: tuple[Floats, Logits] = (self._hidden[0], self._logits[0])
         self._make_room(capacity)
 
     @property
@@ -64,8 +66,8 @@ class OnnxTape:
         self._total[()] = end
         if n == 1:
             self._embed[:] = embeds
-            self._decoder.run_with_iobinding(self._step)
-            return self._hidden[0], self._logits[0]
+            self._decoder.run_with_iobinding(self._one)
+            return self.step
         hidden = np.empty((1, rows, self._sizes.width), dtype=np.float32)
         logits = np.empty((1, rows, self._logits.shape[2]), dtype=np.float32)
         session = self._decoder if n < MANY else self._reader
@@ -80,7 +82,7 @@ class OnnxTape:
         self._buffers = [np.zeros(shape, dtype=np.float32) for _ in range(2 * sizes.layers)]
         for old, new in zip(held, self._buffers, strict=False):
             new[:, :, : old.shape[2]] = old
-        self._step = self._bound(self._decoder, self._embed, self._hidden, self._logits)
+        self._one = self._bound(self._decoder, self._embed, self._hidden, self._logits)
 
     def _bound(self, session: Any, embeds: Floats, hidden: Floats, logits: Logits) -> Any:
         """A pass over these arrays; its keys and values go where they are read from."""

@@ -7,6 +7,7 @@ joined texts always equal ``tokenizer.decode(ids)`` and no replacement character
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,7 +37,8 @@ class TokenBytes:
         self._special = frozenset((*tokenizer.all_special_ids, *marked))
         self._added = {key: str(value) for key, value in added.items()}
         self._known: dict[int, bytes] = {}
-        self._whole: dict[int, str | None] = {}
+        #: Text of each token that holds whole characters only, as nearly all do; None for the others.
+        self.whole: Mapping[int, str | None] = _Whole(self.of)
 
     def of(self, token_id: int) -> bytes:
         """Bytes that the token adds to the text.
@@ -48,15 +50,6 @@ class TokenBytes:
         if known is None:
             known = self._known[token_id] = self._look_up(token_id)
         return known
-
-    def whole(self, token_id: int) -> str | None:
-        """Text of a token that holds whole characters only, as nearly all do; else None."""
-        if token_id not in self._whole:
-            try:
-                self._whole[token_id] = self.of(token_id).decode("utf-8")
-            except UnicodeDecodeError:
-                self._whole[token_id] = None
-        return self._whole[token_id]
 
     def _look_up(self, token_id: int) -> bytes:
         if token_id in self._special:
@@ -71,6 +64,22 @@ class TokenBytes:
             raise CheckpointError(
                 f"token {token_id} ({token!r}) is not byte-level; only byte-level BPE tokenizers can be used"
             ) from error
+
+
+class _Whole(dict[int, "str | None"]):
+    """Fills itself: a look-up that needs no function of ours behind the first time."""
+
+    def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
+        super().__init__()
+        self._bytes_of = bytes_of
+
+    def __missing__(self, token_id: int) -> str | None:
+        try:
+            text: str | None = self._bytes_of(token_id).decode("utf-8")
+        except UnicodeDecodeError:
+            text = None
+        self[token_id] = text
+        return text
 
 
 class CaptionText:
@@ -100,7 +109,7 @@ class CaptionText:
             token_id: The token.
             last: No token follows: bytes of an incomplete character become U+FFFD, as ``decode`` has it.
         """
-        piece, held = self._bytes.whole(token_id), b""
+        piece, held = self._bytes.whole[token_id], b""
         if piece is None or self._held[-1]:
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
             piece = decoder.decode(self._held[-1] + self._bytes.of(token_id), final=last)
@@ -117,7 +126,7 @@ class CaptionText:
     def peek(self, token_id: int, position: int | None = None) -> str:
         """What a token would add at a position held (None: next); an incomplete character shows as ``…``."""
         held = self._held[-1 if position is None else position]
-        if not held and (whole := self._bytes.whole(token_id)) is not None:
+        if not held and (whole := self._bytes.whole[token_id]) is not None:
             return whole
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         piece = decoder.decode(held + self._bytes.of(token_id))
