@@ -26,8 +26,8 @@ def outside(requests: list[str]) -> list[str]:
 # ── A caption ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, slow_page: str) -> None:
+    page = visit(slow_page)
     page.example()
     page.caption()
     status = page.finished()
@@ -45,8 +45,8 @@ def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, fak
     assert len(page.requests) > 5 and outside(page.requests) == []
 
 
-def test_stop_cancels_and_the_next_caption_runs(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_stop_cancels_and_the_next_caption_runs(visit: Open, slow_page: str) -> None:
+    page = visit(slow_page)
     page.example()
     page.caption()
     page.wait("document.querySelectorAll('#strip .strip .tok').length > 3")
