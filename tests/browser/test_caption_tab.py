@@ -248,6 +248,30 @@ def test_a_preset_moves_the_sliders_and_a_useless_rank_is_named(visit: Open, fak
     page.wait("document.querySelector('#settings-note').textContent.includes('rejects almost nothing')")
 
 
+def test_the_keyboard_goes_past_the_presets_and_changes_nothing(visit: Open, fake_page: str) -> None:
+    page = visit(fake_page)
+    keys, rank = page.page.keyboard, page.page.locator("#rank input[type=number]")
+    rank.fill("7")
+    keys.press("Enter")
+    page.wait("document.querySelector('#settings-note').textContent.includes('7')")
+    page.page.locator("#preset input").focus()
+    keys.press("Tab")
+    page.page.wait_for_timeout(300)
+    assert rank.input_value() == "7"
+    # A preset is chosen with the keyboard too, and by a click chosen again.
+    page.page.locator("#preset input").focus()
+    page.page.locator("#preset [role=option]").first.wait_for()
+    keys.press("End")
+    keys.press("Enter")
+    page.wait("document.querySelector('#preset input').getAttribute('aria-expanded') !== 'true'")
+    page.wait("document.querySelector('#rank input[type=number]').value !== '7'")
+    rank.fill("7")
+    keys.press("Enter")
+    page.page.locator("#preset input").click()
+    page.page.locator("#preset [role=option][aria-selected=true]").click()
+    page.wait("document.querySelector('#rank input[type=number]').value !== '7'")
+
+
 def test_the_slider_of_the_limit_in_force_is_the_one_that_is_shown(visit: Open, fake_page: str) -> None:
     page = visit(fake_page)
 
