@@ -5,7 +5,8 @@
 VENV := .venv/bin
 PIP := $(VENV)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 RUN_STAMP := .venv/.installed
-# Tests run side by side in so many processes; those in a browser after them, since it needs the second core itself.
+# Tests run side by side in so many processes; those in a browser after them, each process with a browser and pages of
+# its own: beside other tests a page that is watched would have less than a core.
 WORKERS ?= 2
 DEV_STAMP := .venv/.installed-dev
 TRAIN_STAMP := .venv/.installed-train
@@ -20,7 +21,7 @@ demo: $(RUN_STAMP)  ## Set up, start the page and print its address (ARGS="--por
 test: lint  ## Lint, types and all tests; the last line is pytest's
 	@tools/ensure_chromium.sh
 	@$(VENV)/python -m pytest $(if $(ARGS),$(ARGS),-n $(WORKERS) --dist loadfile --ignore=tests/browser)
-	@$(if $(ARGS),:,$(VENV)/python -m pytest tests/browser)
+	@$(if $(ARGS),:,$(VENV)/python -m pytest -n $(WORKERS) --dist loadfile tests/browser)
 
 caption: $(RUN_STAMP)  ## Caption a recording: make caption CLIP=speech.wav (ARGS="--mode edge")
 	@test -n "$(CLIP)" || { echo "say which recording: make caption CLIP=path/to/speech.wav" >&2; exit 2; }

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.documentation import ROOT, Run, Step, first_unmet, pages, steps
+from tools import documentation
+from tools.documentation import ROOT, Run, Step, first_unmet, pages, settled, steps
 from ugsd_core.cli.parser import build_parser
 from ugsd_core.figures import CLOCK_DEFINITIONS, RATIO_DEFINITIONS
 
@@ -195,6 +196,47 @@ def test_a_run_does_what_the_page_says_and_tells_what_does_not(tmp_path: Path) -
         assert run.step(export) is None and run.step(server) is None
         assert "does not print 'three'" in (run.step(Step(page, 1, "echo two", ("three",))) or "")
     assert run.servers[0].poll() is not None
+
+
+READY = "… info listens on wss://127.0.0.1:8765 …"
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "never"),
+    [
+        ((READY,), "12:00 info listens on ws://127.0.0.1:8765 tls=no\n", True),
+        ((READY,), "12:00 info loading the verifier …\n", False),
+        ((READY,), "", False),
+        ((READY, "…", "ready"), "ready\n", True),
+        ((READY, "…", "ready"), "12:00 info loading the verifier …\n", False),
+    ],
+)
+def test_a_line_is_not_waited_for_where_another_stands_in_its_place(
+    expected: tuple[str, ...], printed: str, never: bool
+) -> None:
+    unmet = first_unmet(expected, printed)
+    assert unmet is not None and settled(expected, unmet, printed) is never
+
+
+@pytest.mark.parametrize(
+    ("typed", "patience"),
+    [
+        ("echo it listens on 8766; sleep 60", "SETTLED_S"),
+        ("echo loading; sleep 60", "SILENCE_S"),
+        ("while :; do date +%N; sleep 0.1; done", "PATIENCE_S"),
+        ("echo it cannot", None),
+    ],
+    ids=["another line in its place", "silent", "says much", "ended"],
+)
+def test_a_server_that_lacks_a_line_is_given_up_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, patience: str | None
+) -> None:
+    for name in ("SETTLED_S", "SILENCE_S", "PATIENCE_S"):
+        monkeypatch.setattr(documentation, name, 0.3 if name == patience else 100.0)
+    with Run(tmp_path) as run:
+        step = Step(tmp_path / "page.md", 1, f"sh -c '{typed}'", ("…", "it listens on 8765"), serves=True)
+        wrong = run.step(step) or ""
+    assert wrong.startswith("did not print 'it listens on 8765', but:\n")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ of lines, and other lines may stand between. HTML comments, which no reader sees
     <!-- first: ugsd examples CORPUS -->  a command before those that are seen
     <!-- file: mine/manifest.csv -->      the next block, of whatever language, is what the reader writes into that file
 
+A server is waited for while it goes on printing, up to 240 s. A line that a silent one has not printed is missed after
+60 s, and after 5 s if another one stands in its place.
+
 All commands of a page run one after another in the same folder, with an empty home and without a terminal. The
 page takes a free port.
 """
@@ -28,13 +31,20 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path
 
-__all__ = ["ROOT", "Run", "Step", "first_unmet", "pages", "steps"]
+__all__ = ["ROOT", "Run", "Step", "first_unmet", "pages", "settled", "steps"]
 
 ROOT = Path(__file__).resolve().parents[1]
-#: A page's server has said where it is, and a command has ended, after this long.
+#: A command has ended after this long, and a server has said where it is, however much it says.
 PATIENCE_S = 240.0
+#: A server that says nothing for this long has said all that it says when it starts.
+SILENCE_S = 60.0
+#: The same for one that has printed what stands behind the missing line, or a line much like it.
+SETTLED_S = 5.0
+#: A line is much like an expected one if it has this share of its words.
+LIKE = 0.5
 #: The page takes any free port and opens no window, whatever is typed.
 SHIM = """#!/bin/sh
 [ "$1" = demo ] && set -- "$@" --port 0 --no-browser
@@ -122,7 +132,7 @@ def _typed(page: Path, block: str, begin: int, remark: str) -> Iterator[Step]:
 
 def first_unmet(expected: Sequence[str], printed: str) -> str | None:
     """The first expected line that is not there behind those before it; None if all are."""
-    lines = iter([_even(COLOUR.sub("", line)) for line in re.split(r"[\n\r]", printed)])
+    lines = iter(_lines(printed))
     for wanted in map(_even, expected):
         if wanted in ("", "…"):
             continue
@@ -130,6 +140,26 @@ def first_unmet(expected: Sequence[str], printed: str) -> str | None:
         if not any(pattern.fullmatch(line) for line in lines):
             return wanted
     return None
+
+
+def settled(expected: Sequence[str], unmet: str, printed: str) -> bool:
+    """Whether a missing line is likely never to come: another one much like it is there, or those behind it are."""
+    place = [_even(line) for line in expected].index(unmet)
+    behind = [line for line in expected[place + 1 :] if _even(line) not in ("", "…")]
+    if behind and first_unmet(behind, printed) is None:
+        return True
+    words = [word for word in unmet.split() if word != "…"]
+    compare = SequenceMatcher(None, words, autojunk=False)
+    for line in _lines(printed):
+        compare.set_seq2(line.split())
+        if sum(block.size for block in compare.get_matching_blocks()) >= LIKE * len(words):
+            return True
+    return False
+
+
+def _lines(printed: str) -> list[str]:
+    """What was printed, line by line, without colours and runs of blanks."""
+    return [_even(COLOUR.sub("", line)) for line in re.split(r"[\n\r]", printed)]
 
 
 def _end(printed: str) -> str:
@@ -220,12 +250,20 @@ class Run:
                 start_new_session=True,
             )
         self.servers.append(server)
-        end = time.monotonic() + PATIENCE_S
-        while (unmet := first_unmet(step.expected, log.read_text(errors="replace"))) is not None:
-            if server.poll() is not None or time.monotonic() > end:
-                return f"did not print {unmet!r}, but:\n{_end(log.read_text(errors='replace'))}"
+        printed, begun = "", time.monotonic()
+        heard = begun
+        while True:
+            ended = server.poll() is not None  # asked before its last words are read
+            before, printed = printed, log.read_text(errors="replace")
+            unmet = first_unmet(step.expected, printed)
+            if unmet is None:
+                return None
+            now = time.monotonic()
+            heard = now if printed != before else heard
+            silence_s = SETTLED_S if settled(step.expected, unmet, printed) else SILENCE_S
+            if ended or now > min(heard + silence_s, begun + PATIENCE_S):
+                return f"did not print {unmet!r}, but:\n{_end(printed)}"
             time.sleep(0.1)
-        return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

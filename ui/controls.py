@@ -113,7 +113,10 @@ def wire_controls(
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
     name, limiter, *sliders = controls[:5]
-    name.input(Settings.of_preset, name, controls[1:], **quiet)
+    # Not `input`, which Gradio's lists tell of whenever they lose the focus: whoever went past this one with the
+    # keyboard would lose all that they set. The same preset chosen again puts its settings back.
+    chosen = [name.change, name.select]
+    gr.on(chosen, Settings.of_preset, name, controls[1:], trigger_mode="always_last", **quiet)
     gate = next(control for control in controls if control.elem_id == "gate")
     gr.on([limiter.change, gate.change], _shown_slider, [limiter, gate], sliders, **quiet)
     gr.on([control.change for control in [locale, *settings]], remark, [locale, *settings], note, **quiet)

@@ -108,7 +108,10 @@ class RunCards:
     # What happens
 
     def chosen(self, name: str | None, session: str, locale: Locale) -> Iterator[Values | None]:
-        """A run was taken from the list."""
+        """A run was taken from the list, or the list was only passed with the keyboard: then all stays as it is."""
+        if (name or "") == self.services.visits.of(session).opened:
+            yield {self.choice: gr.skip()}  # where nothing is yielded, Gradio empties every output
+            return
         self.look_at(session, name or "")
         yield self._says(session, locale, lambda now: Line(say(now, "eval.opening"), "busy"))
         self.services.visits.of(session).run_line = None
@@ -232,6 +235,7 @@ class RunCards:
         session = request.session_hash or ""
         visit = self.services.visits.of(session)
         visit.plots_seen = isinstance(event._data, dict) and event._data.get("view") == "evaluate-plots"
+        yield {next(iter(self.plots.values()))[0]: gr.skip()}  # where nothing is yielded, Gradio empties every output
         if not visit.plots_seen or not visit.opened:
             return
         with contextlib.suppress(UgsdError):  # said when it was opened

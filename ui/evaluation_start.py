@@ -129,13 +129,15 @@ class StartCards:
         self.open_run.click(opened, self.locale, shown, trigger_mode="once", **heavy)
         self.timer.tick(ticked, self.locale, [*self.job_outputs, *shown], **heavy)
         changes = [control.input for control in self.settings]
-        gr.on(changes, self.changed, None, [self.start, self.found, self.said], **quick)
+        gr.on(changes, self.changed, self.settings, [self.start, self.found, self.said], **quick)
 
     # What happens
 
-    def changed(self, request: gr.Request) -> Values:
-        """Another evaluation is wanted than the one that was checked."""
+    def changed(self, request: gr.Request, *values: Any) -> Values:
+        """Another evaluation is wanted than the one that was checked; or a list was only passed with the keyboard."""
         visit = self.services.visits.of(request.session_hash or "")
+        if isinstance(visit.checked, Check) and visit.checked.wanted == _wanted(*values):
+            return {self.start: gr.skip()}
         visit.checked, visit.start_line = None, None
         return {self.start: gr.update(interactive=False), self.found: "", self.said: ""}
 

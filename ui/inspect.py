@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -220,14 +221,18 @@ class InspectTab:
         """The tab is opened: the list is brought up to date; a new caption is shown, or the newest run if none is."""
         session = request.session_hash or ""
         visit = self.visits.of(session)
-        if not visit.latest and visit.looks:
+        # Listed before the visit is asked: that takes a moment, in which the visitor may begin the tour.
+        newest = "" if visit.latest else next((run.name for run in self.shelf.listed(session)), "")
+        if not visit.opens(newest):
             return {self.choice: gr.update(choices=run_choices(self.shelf, session, locale))}
-        visit.inspects(visit.latest or next((run.name for run in self.shelf.listed(session)), ""))
         return self.show(session, locale)
 
     def chosen(self, name: str | None, locale: Locale, request: gr.Request) -> Values:
-        """A run was taken from the list."""
+        """A run was taken from the list, or the list was only passed with the keyboard: then all stays as it is."""
         session = request.session_hash or ""
+        with contextlib.suppress(TraceError):
+            if name == self._looked_at(session).name:
+                return {self.choice: gr.skip()}
         self.visits.of(session).inspects(name or "")
         return self.show(session, locale)
 

@@ -72,6 +72,17 @@ class Visit:
         """The tab *Inspect* shows a run, or says of one that it is not there."""
         return bool(self.inspected) or self.stop is not None
 
+    def opens(self, newest: str) -> bool:
+        """The tab *Inspect* is opened: a new caption is looked at, or the newest run if none is.
+
+        Returns:
+            Whether another run is looked at than before.
+        """
+        if not self.latest and self.looks:
+            return False
+        self.inspects(self.latest or newest)
+        return True
+
     def inspects(self, name: str) -> None:
         """A run is looked at, which ends the tour."""
         self.inspected, self.stop, self.latest = name, None, ""

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "assets/examples/slow_low_en.flac"
 START_S = 90
+POLL_MS = 30
+#: What a new window of Chromium would load for its address bar, at a third of what the page itself costs. The last
+#: switch of this name counts, so what Playwright switches off stands here too.
+FEATURES_OFF = (
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+    "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades",
+    "HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning",
+    "AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled",
+    "PreconnectToSearch",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,6 +71,7 @@ def browser(speech_wav: Path) -> Iterator[Browser]:
         pytest.skip("there is no Chromium on this machine")
     arguments = [
         "--no-sandbox",
+        f"--disable-features={','.join(FEATURES_OFF)}",
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={speech_wav}",
@@ -110,11 +121,20 @@ def serving(command: list[str], log: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="package")
-def fake_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a page with a scripted engine, slow enough to be watched."""
+def fake_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Address of a page with a scripted engine, too quick for an eye."""
     log = tmp_path_factory.mktemp("fake") / "log"
-    with serving(["-m", "tests.ui.fake_engine", "0", "english", "0.03"], log) as address:
+    with serving(["-m", "tests.ui.fake_engine", "0", "english", "0.004"], log) as address:
         yield address
+
+
+@pytest.fixture
+def slow_page(fake_page: Served) -> Iterator[Served]:
+    """The same page, while its engine is slow enough to be watched."""
+    pace = fake_page.folder / "pace"
+    pace.write_text("0.03")
+    yield fake_page
+    pace.unlink()
 
 
 @pytest.fixture(scope="package")
@@ -162,8 +182,13 @@ class Visit:
 
     def caption(self) -> None:
         """Press the button, and wait until the caption has begun."""
-        self.page.locator("#run").click()
-        self.wait("document.querySelector('#run').disabled")
+        self.press("#run", "document.querySelector('#run').disabled")
+
+    def press(self, button: str, condition: str) -> None:
+        """Press a button, and wait until a condition has been met, however briefly."""
+        self.page.evaluate(MEET, condition)
+        self.page.locator(button).click()
+        self.wait("window.met")
 
     def finished(self) -> str:
         self.wait("!document.querySelector('#run').disabled")
@@ -181,7 +206,8 @@ class Visit:
         )
 
     def wait(self, condition: str, timeout_s: float = 40) -> None:
-        self.page.wait_for_function(condition, timeout=1000 * timeout_s)
+        # Not with every frame, which would have the browser draw all the time.
+        self.page.wait_for_function(condition, timeout=1000 * timeout_s, polling=POLL_MS)
 
     def fits(self) -> bool:
         return self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -198,6 +224,18 @@ WATCH = """(strip) => {
   }); };
   const all = {subtree: true, childList: true, attributes: true};
   new MutationObserver(look).observe(document.querySelector(strip), all);
+}"""
+
+#: Notes in ``window.met`` whether a condition was ever met since.
+MEET = """(condition) => {
+  const holds = new Function(`return ${condition}`);
+  window.met = false;
+  const observer = new MutationObserver(() => {
+    if (!holds()) return;
+    window.met = true;
+    observer.disconnect();
+  });
+  observer.observe(document.documentElement, {subtree: true, childList: true, attributes: true});
 }"""
 
 

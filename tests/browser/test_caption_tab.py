@@ -26,8 +26,8 @@ def outside(requests: list[str]) -> list[str]:
 # ── A caption ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, slow_page: str) -> None:
+    page = visit(slow_page)
     page.example()
     page.caption()
     status = page.finished()
@@ -45,8 +45,8 @@ def test_states_are_seen_live_and_in_order_and_the_caption_ends(visit: Open, fak
     assert len(page.requests) > 5 and outside(page.requests) == []
 
 
-def test_stop_cancels_and_the_next_caption_runs(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_stop_cancels_and_the_next_caption_runs(visit: Open, slow_page: str) -> None:
+    page = visit(slow_page)
     page.example()
     page.caption()
     page.wait("document.querySelectorAll('#strip .strip .tok').length > 3")
@@ -246,6 +246,30 @@ def test_a_preset_moves_the_sliders_and_a_useless_rank_is_named(visit: Open, fak
     page.page.get_by_role("option", name="paper").click()
     page.wait("document.querySelector('#rank input[type=number]').value === '20'")
     page.wait("document.querySelector('#settings-note').textContent.includes('rejects almost nothing')")
+
+
+def test_the_keyboard_goes_past_the_presets_and_changes_nothing(visit: Open, fake_page: str) -> None:
+    page = visit(fake_page)
+    keys, rank = page.page.keyboard, page.page.locator("#rank input[type=number]")
+    rank.fill("7")
+    keys.press("Enter")
+    page.wait("document.querySelector('#settings-note').textContent.includes('7')")
+    page.page.locator("#preset input").focus()
+    keys.press("Tab")
+    page.page.wait_for_timeout(300)
+    assert rank.input_value() == "7"
+    # A preset is chosen with the keyboard too, and by a click chosen again.
+    page.page.locator("#preset input").focus()
+    page.page.locator("#preset [role=option]").first.wait_for()
+    keys.press("End")
+    keys.press("Enter")
+    page.wait("document.querySelector('#preset input').getAttribute('aria-expanded') !== 'true'")
+    page.wait("document.querySelector('#rank input[type=number]').value !== '7'")
+    rank.fill("7")
+    keys.press("Enter")
+    page.page.locator("#preset input").click()
+    page.page.locator("#preset [role=option][aria-selected=true]").click()
+    page.wait("document.querySelector('#rank input[type=number]').value !== '7'")
 
 
 def test_the_slider_of_the_limit_in_force_is_the_one_that_is_shown(visit: Open, fake_page: str) -> None:

@@ -15,8 +15,7 @@ def compare(visit: Open, address: str, **settings: object) -> Visit:
     page = visit(address, **settings)
     page.example()
     page.page.get_by_role("tab", name="Compare").click()
-    page.page.locator("#compare-start").click()
-    page.wait("!document.querySelector('#compare-stop').disabled")
+    page.press("#compare-start", "!document.querySelector('#compare-stop').disabled")
     return page
 
 
@@ -78,8 +77,8 @@ def test_the_runs_can_be_inspected_and_the_switch_turns_the_table(three: Visit) 
     assert sum("this visit" in text for text in listed) == 3
 
 
-def test_stop_ends_the_comparison(visit: Open, fake_page: str) -> None:
-    page = compare(visit, fake_page)
+def test_stop_ends_the_comparison(visit: Open, slow_page: str) -> None:
+    page = compare(visit, slow_page)
     page.wait("document.querySelectorAll('#compare-edge .strip .tok').length > 1")
     page.page.locator("#compare-stop").click()
     assert compared(page) == "Stopped. What stands here is not finished."

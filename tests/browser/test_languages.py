@@ -170,8 +170,8 @@ def test_the_choice_is_remembered(visit: Open, fake_page: str) -> None:
     assert page.page.locator("#locale").get_by_label("中文").is_checked()
 
 
-def test_a_run_goes_on_in_the_language_that_is_chosen_while_it_runs(visit: Open, fake_page: str) -> None:
-    page = visit(fake_page)
+def test_a_run_goes_on_in_the_language_that_is_chosen_while_it_runs(visit: Open, slow_page: str) -> None:
+    page = visit(slow_page)
     page.example()
     page.caption()
     page.wait("document.querySelectorAll('#strip .strip .tok').length > 3")

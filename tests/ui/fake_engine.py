@@ -77,6 +77,7 @@ class FakeEngine:
         gate: When set, the stream waits here before every event, so that a test decides when it goes on.
         hold: While there is such a file, only as many captions are begun as it says; the next one waits until it is
             gone. So a test in another process decides when it goes on.
+        pace: While there is such a file, captions that begin pause for as many seconds as it says instead.
     """
 
     script: Callable[[str], list[Event]] = english
@@ -85,6 +86,7 @@ class FakeEngine:
     fails: int | None = None
     gate: threading.Semaphore | None = None
     hold: Path | None = None
+    pace: Path | None = None
     vocabulary_size: int = 620
     prepared: int = 0
     closed: int = 0
@@ -103,6 +105,7 @@ class FakeEngine:
         self._wait_for_hold()
         assert self._playing.acquire(blocking=False), "two captions at once"
         self.seen.append((utterance, options))
+        paced_s = float((self.pace and _said_in(self.pace)) or self.pause_s)
         script = mandarin if options.language == "zh" and self.script is english else self.script
         try:
             for index, event in enumerate(script(options.mode)):
@@ -117,9 +120,9 @@ class FakeEngine:
                 if self.events_per_s is not None:
                     time.sleep(1 / self.events_per_s)
                     continue
-                pause_s = self.pause_s if isinstance(event, TokenDrafted) else self.pause_s / 3
+                pause_s = paced_s if isinstance(event, TokenDrafted) else paced_s / 3
                 if isinstance(event, BlockEscalated):
-                    pause_s = 10 * self.pause_s  # the verifier takes its time, or even a quick eye would see no wait
+                    pause_s = 10 * paced_s  # the verifier takes its time, or even a quick eye would see no wait
                 if pause_s:
                     time.sleep(pause_s)
         finally:
@@ -146,8 +149,8 @@ def _said_in(path: Path) -> str:
 def main(argv: list[str]) -> int:
     """Serve the page with a fake engine: ``PORT [SCRIPT] [PAUSE_S] [CORPORA …]``; for the browser tests, for looking.
 
-    ``CORPORA`` are folders below which corpora may be chosen. A file ``hold`` where the page keeps its data holds the
-    engine.
+    ``CORPORA`` are folders below which corpora may be chosen. Files ``hold`` and ``pace`` where the page keeps its data
+    hold the engine and slow it down.
     """
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     from ui.demo import find_port, serve
@@ -155,12 +158,12 @@ def main(argv: list[str]) -> int:
     scripts: dict[str, Callable[[str], list[Event]]] = {"english": english, "dying": dying, "long": long}
     script = scripts[argv[1] if len(argv) > 1 else "english"]
     pause_s = float(argv[2]) if len(argv) > 2 else 0.05
-    pace = 120.0 if script is long else None
+    even = 120.0 if script is long else None
     corpora = [Path(folder) for folder in argv[3:]]
     port = find_port("127.0.0.1", int(argv[0]))
     kept = os.environ.get("XDG_DATA_HOME")
-    hold = Path(kept) / "hold" if kept else None
-    return serve(lambda: FakeEngine(script, pause_s, pace, hold=hold), "127.0.0.1", port, corpora=corpora)
+    files = {name: Path(kept) / name for name in ("hold", "pace")} if kept else {}
+    return serve(lambda: FakeEngine(script, pause_s, even, **files), "127.0.0.1", port, corpora=corpora)
 
 
 if __name__ == "__main__":

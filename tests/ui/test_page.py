@@ -278,7 +278,9 @@ import sys
 import gradio
 from tests.ui.fake_engine import FakeEngine
 from ui import demo
+pauses = gradio.Blocks().queue()._queue.sleep_when_free, demo.QUEUE_LOOK_S
 def launch(self, **settings):
+    print("pauses:", *pauses, self._queue.sleep_when_free)
     print("mcp server:", settings["mcp_server"])
     sys.exit()
 gradio.Blocks.launch = launch
@@ -287,12 +289,15 @@ demo.serve(FakeEngine, "127.0.0.1", 7999, mcp=len(sys.argv) > 1)
 
 
 @pytest.mark.parametrize("words", [[], ["--mcp"]])
-def test_gradio_starts_its_mcp_server_only_if_asked(words: list[str]) -> None:
+def test_gradio_starts_its_mcp_server_only_if_asked_and_rests_where_there_is_nothing_to_do(words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", LAUNCH, *words], cwd=ROOT, capture_output=True, text=True, check=True,
         env={**os.environ, "GRADIO_MCP_SERVER": "True"},
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == f"mcp server: {bool(words)}"
+    *_, pauses, said = done.stdout.splitlines()
+    assert said == f"mcp server: {bool(words)}"
+    gradios, wanted, taken = map(float, pauses.removeprefix("pauses:").split())
+    assert gradios < wanted == taken, "a page that nobody uses keeps the processor busy"
 
 
 def test_help_needs_nothing_heavy() -> None:
