@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ugsd_core.errors import ProtocolError, UgsdError
+from ugsd_core.errors import HandshakeRefused, ProtocolError, UgsdError, WireError
 from ugsd_core.options import DecodingOptions
 from ugsd_core.plugins import Declared, Registry
 from ugsd_core.posterior import N_LABELS, dequantise
@@ -38,6 +38,7 @@ __all__ = [
     "RuleSettings",
     "TypicalRule",
     "acceptance_rule",
+    "raise_refusal",
     "rank_warning",
 ]
 
@@ -328,3 +329,13 @@ def rank_warning(options: DecodingOptions, vocabulary_size: int) -> str | None:
             f"verifier's {options.rank} best are mostly synonyms. It is meant for vocabularies near 150,000; try r = 1."
         )
     return None
+
+
+def raise_refusal(error: WireError) -> None:
+    """A rule that the verifier doesn't have is no verifier that is away: with it there would never be a verdict.
+
+    Raises:
+        HandshakeRefused: If that is what the error says.
+    """
+    if isinstance(error, ProtocolError) and error.code == UNKNOWN_RULE:
+        raise HandshakeRefused(str(error), UNKNOWN_RULE) from error

@@ -13,7 +13,7 @@ from functools import partial
 from math import inf
 from time import perf_counter
 
-from ugsd_core.acceptance import UNKNOWN_RULE, acceptance_rule
+from ugsd_core.acceptance import acceptance_rule, raise_refusal
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.block_length import BlockOutcome, block_length
 from ugsd_core.budget import BudgetKeeper
@@ -141,7 +141,7 @@ class _Run(CaptionRun):
             except HandshakeRefused:
                 raise
             except WireError as error:
-                _raise_refusal(error)
+                raise_refusal(error)
                 yield from self.lose(str(error))
         else:
             self.link = None
@@ -281,7 +281,7 @@ class _Run(CaptionRun):
                 yield from self.lose("the verifier missed too many deadlines", for_good=True)
             return "unverified", None, 0.0
         except WireError as error:
-            _raise_refusal(error)
+            raise_refusal(error)
             yield from self.lose(str(error))
             yield from self.leave_unverified(block, (perf_counter() - asked) * 1e3, str(error), inquiry.tokens_ahead)
             return "unverified", None, 0.0
@@ -441,13 +441,3 @@ class _Run(CaptionRun):
                 top,
             )
         yield from self.finish()
-
-
-def _raise_refusal(error: WireError) -> None:
-    """A rule that the verifier doesn't have is no verifier that is away: with it there would never be a verdict.
-
-    Raises:
-        HandshakeRefused: If that is what the error says.
-    """
-    if isinstance(error, ProtocolError) and error.code == UNKNOWN_RULE:
-        raise HandshakeRefused(str(error), UNKNOWN_RULE) from error

@@ -146,7 +146,7 @@ class LlamaTape:
         import llama_cpp
 
         n = len(what)
-        batch = llama_cpp.llama_batch()
+        batch: Any = llama_cpp.llama_batch()
         batch.n_tokens = n
         places = np.arange(start, start + n, dtype=np.int32)
         flags = np.full(n, rows > 0, dtype=np.int8)
