@@ -360,7 +360,7 @@ class TorchVerifierUtterance:
         return None if inside else request.posterior
 
     def _text(self, token_id: int) -> str:
-        return self._model.token_bytes.whole[token_id] or ""
+        return self._model.token_bytes.whole(token_id) or ""
 
     def _judgement(self, seen: Distribution, token_id: int) -> Judgement:
         return Judgement(seen.rank(token_id), seen.probability(token_id), seen.top[: self._request.top_k])

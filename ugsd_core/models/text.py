@@ -38,7 +38,7 @@ class TokenBytes:
         self._added = {key: str(value) for key, value in added.items()}
         self._known: dict[int, bytes] = {}
         #: Text of each token that holds whole characters only, as nearly all do; None for the others.
-        self.whole: Mapping[int, str | None] = _Whole(self.of)
+        self.texts: Mapping[int, str | None] = _Texts(self.of)
 
     def of(self, token_id: int) -> bytes:
         """Bytes that the token adds to the text.
@@ -50,6 +50,10 @@ class TokenBytes:
         if known is None:
             known = self._known[token_id] = self._look_up(token_id)
         return known
+
+    def whole(self, token_id: int) -> str | None:
+        """Text of a token that holds whole characters only; else None."""
+        return self.texts[token_id]
 
     def _look_up(self, token_id: int) -> bytes:
         if token_id in self._special:
@@ -66,7 +70,7 @@ class TokenBytes:
             ) from error
 
 
-class _Whole(dict[int, "str | None"]):
+class _Texts(dict[int, "str | None"]):
     """Fills itself: a look-up that needs no function of ours behind the first time."""
 
     def __init__(self, bytes_of: Callable[[int], bytes]) -> None:
@@ -109,7 +113,7 @@ class CaptionText:
             token_id: The token.
             last: No token follows: bytes of an incomplete character become U+FFFD, as ``decode`` has it.
         """
-        piece, held = self._bytes.whole[token_id], b""
+        piece, held = self._bytes.texts[token_id], b""
         if piece is None or self._held[-1]:
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
             piece = decoder.decode(self._held[-1] + self._bytes.of(token_id), final=last)
@@ -126,7 +130,7 @@ class CaptionText:
     def peek(self, token_id: int, position: int | None = None) -> str:
         """What a token would add at a position held (None: next); an incomplete character shows as ``…``."""
         held = self._held[-1 if position is None else position]
-        if not held and (whole := self._bytes.whole[token_id]) is not None:
+        if not held and (whole := self._bytes.texts[token_id]) is not None:
             return whole
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         piece = decoder.decode(held + self._bytes.of(token_id))
