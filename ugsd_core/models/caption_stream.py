@@ -15,6 +15,7 @@ from transformers import DynamicCache
 
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.models.caption_model import SAID, Logits
+from ugsd_core.models.held_ids import HeldIds
 from ugsd_core.models.prompts import Language
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["SAID", "CaptionStream", "Logits"]
 
 
-class CaptionStream:
+class CaptionStream(HeldIds):
     """One caption on one model with its own key-value cache.
 
     Holds the request and ``length`` caption tokens. ``next_logits`` is the distribution of the token at position
@@ -34,6 +35,7 @@ class CaptionStream:
     """
 
     def __init__(self, model: SpeechModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
+        super().__init__()
         self._model = model
         self._cache = DynamicCache(config=model.model.config.get_text_config())
         with torch.inference_mode():
@@ -41,24 +43,13 @@ class CaptionStream:
             self._prompt_hidden = model.hidden(embeds, 0, self._cache)[-1:].clone()
         self._bias = model.head_bias(self.label_posterior, language)
         self.input_tokens: int = embeds.shape[1]
-        self._ids: list[int] = []
         # Hidden state behind the last token that was fed; None after a truncation until it is needed again.
         self._last_hidden: torch.Tensor | None = self._prompt_hidden
-
-    @property
-    def length(self) -> int:
-        """Caption tokens held."""
-        return len(self._ids)
 
     @property
     def rows_agree(self) -> bool:
         """Whether tokens fed together predict what they do one by one; in 16 bits some best tokens differ."""
         return self._prompt_hidden.dtype == torch.float32
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The caption tokens held, in order."""
-        return tuple(self._ids)
 
     @property
     def size_bytes(self) -> int:
@@ -139,16 +130,7 @@ class CaptionStream:
         self._last_hidden = hidden[-1:]
         return hidden
 
-    def truncate(self, length: int) -> None:
-        """Forget all caption tokens from position ``length`` on.
-
-        Raises:
-            ValueError: If more would be kept than is held.
-        """
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
-        surplus = self.length - length
-        if surplus:
-            self._cache.crop(-surplus)
-            del self._ids[length:]
-            self._last_hidden = None
+    def _forgot(self, surplus: int) -> None:
+        """What lay behind the last token is not known any more."""
+        self._cache.crop(-surplus)
+        self._last_hidden = None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.errors import OptionError
 from ugsd_core.models.caption_model import Logits
+from ugsd_core.models.held_ids import HeldIds
 from ugsd_core.models.prompts import Language
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["LlamaStream"]
 ROOM = 256
 
 
-class LlamaStream:
+class LlamaStream(HeldIds):
     """One caption on one model; see `ugsd_core.drafter.Stream`.
 
     Tokens that are fed together predict the same as one by one but for rounding: activations are rounded to eight bits,
@@ -35,29 +36,19 @@ class LlamaStream:
     """
 
     def __init__(self, model: LlamaModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
+        super().__init__()
         self._model = model
         self.width = model.decoder.width
         before, audio, behind = model.read_request(code, prompt, language)
         self.label_posterior = None if model.head is None else model.head.posterior(audio.mean(axis=0))
         self._bias = model.head_bias(self.label_posterior, language)
         self.input_tokens: int = len(before) + len(audio) + len(behind)
-        self._ids: list[int] = []
         self._tape = model.tape(self.input_tokens + ROOM)
         self._tape.run(before, 0, 0)
         self._tape.run(audio, len(before), 0)
         self._request = self._cut(self._tape.run(behind, len(before) + len(audio), 1))[0]
         # Logits (V,) behind the last token held; None after a truncation, until needed.
         self._behind: Logits | None = self._request
-
-    @property
-    def length(self) -> int:
-        """Caption tokens held."""
-        return len(self._ids)
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The caption tokens held, in order."""
-        return tuple(self._ids)
 
     @property
     def size_bytes(self) -> int:
@@ -86,17 +77,9 @@ class LlamaStream:
         before = self._next()[None]
         return self._adjusted(np.concatenate((before, self._feed(ids, len(ids)))))
 
-    def truncate(self, length: int) -> None:
-        """Forget all caption tokens from position ``length`` on.
-
-        Raises:
-            ValueError: If more would be kept than is held.
-        """
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
-        if length < self.length:
-            del self._ids[length:]
-            self._behind = None
+    def _forgot(self, surplus: int) -> None:
+        """What lay behind the last token is not known any more."""
+        self._behind = None
 
     def _adjusted(self, rows: Logits) -> Logits:
         """The model's logits, made those of this caption; the rows are changed."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ugsd_core.acoustic import AcousticCode
 from ugsd_core.models.caption_model import SAID, Logits
+from ugsd_core.models.held_ids import HeldIds
 from ugsd_core.models.onnx_reading import OnnxReading
 from ugsd_core.models.prompts import Language
 from ugsd_core.uncertainty import Distribution
@@ -23,7 +24,7 @@ __all__ = ["OnnxStream"]
 ROOM = 128
 
 
-class OnnxStream:
+class OnnxStream(HeldIds):
     """One caption on one model; see `ugsd_core.drafter.Stream`.
 
     Attributes:
@@ -33,12 +34,12 @@ class OnnxStream:
     """
 
     def __init__(self, model: OnnxModel, code: AcousticCode, prompt: str | None, language: Language) -> None:
+        super().__init__()
         self._model = model
         self.width = model.sizes.width
         embeds, self.label_posterior = model.read_request(code, prompt, language)
         self._bias = model.head_bias(self.label_posterior, language)
         self.input_tokens: int = embeds.shape[1]
-        self._ids: list[int] = []
         self._tape = model.tape(self.input_tokens + ROOM)
         hidden, logits = self._tape.run(embeds, 0, 1)
         self._request = (hidden[0], logits[0])
@@ -51,16 +52,6 @@ class OnnxStream:
     def rows_agree(self) -> bool:
         """Whether tokens fed together predict the same as one by one, to rounding in 32 bits."""
         return self._model.rows_agree
-
-    @property
-    def length(self) -> int:
-        """Caption tokens held."""
-        return len(self._ids)
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        """The caption tokens held, in order."""
-        return tuple(self._ids)
 
     @property
     def size_bytes(self) -> int:
@@ -100,18 +91,10 @@ class OnnxStream:
             reading.added[token_id] = SAID
         return reading.read()
 
-    def truncate(self, length: int) -> None:
-        """Forget all caption tokens from position ``length`` on.
-
-        Raises:
-            ValueError: If more would be kept than is held.
-        """
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot truncate {self.length} tokens to {length}")
-        if length < self.length:
-            del self._ids[length:]
-            self._behind = None
-            self._say()
+    def _forgot(self, surplus: int) -> None:
+        """What lay behind the last token is not known any more."""
+        self._behind = None
+        self._say()
 
     def _adjusted(self, rows: Logits) -> Logits:
         """A copy of the model's logits, made those of this caption."""

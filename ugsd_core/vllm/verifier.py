@@ -20,6 +20,7 @@ from ugsd_core.acceptance import ACCEPTANCE_RULES, UNKNOWN_RULE
 from ugsd_core.errors import CheckpointError, OptionError, PluginError, ProtocolError
 from ugsd_core.messages import GeneratedToken, GenerateRequest, OpenRequest, VerifierInfo
 from ugsd_core.models.caption_stream import CaptionStream
+from ugsd_core.models.held_ids import HeldIds
 from ugsd_core.models.prompts import Language
 from ugsd_core.models.speech_model import SpeechModel
 from ugsd_core.uncertainty import Distribution
@@ -162,35 +163,27 @@ class VllmUtterance(TorchVerifierUtterance):
                 raise ProtocolError("the vLLM server wrote nothing", BAD_ANSWER)
 
 
-class _HeldCaption:
+class _HeldCaption(HeldIds):
     """A caption's ids, and the questions about them; stands where a `CaptionStream` does."""
 
     def __init__(self, side: VllmSide, client: VllmClient, model: str, top: int, request: OpenRequest) -> None:
+        super().__init__()
         language = cast(Language, request.language)
         self._prompt, offset, length = side.request_ids(request.code, request.prompt, language)
         self._features = audio_features(request.code, offset, length)
         self._side, self._client, self._model, self._top = side, client, model, top
         self._salt = token_hex(32)
-        self._ids: list[int] = []
 
     @property
     def input_tokens(self) -> int:
         return len(self._prompt)
 
     @property
-    def length(self) -> int:
-        return len(self._ids)
-
-    @property
-    def ids(self) -> tuple[int, ...]:
-        return tuple(self._ids)
-
-    @property
     def size_bytes(self) -> int:
         return sum(len(packed) for packed in self._features["kwargs_data"]["audio"]) + 8 * len(self._prompt)
 
-    def truncate(self, length: int) -> None:
-        del self._ids[length:]
+    def _forgot(self, surplus: int) -> None:
+        """The server holds nothing that would have to go."""
 
     def feed(self, ids: Sequence[int], *, rows: int) -> list[Position]:
         """What was thought of the last ``rows`` positions; the last is the one behind all ids.
