@@ -31,6 +31,8 @@ __all__ = ["QUIET", "Services", "Values", "html_part", "in_thread", "said_part",
 Values = dict[Any, Any]
 #: Of every event of the tab.
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+#: For so long a tab that is to be opened is looked for.
+TAB_WITHIN_MS = 15_000
 _SAID = '<p class="status" role="status" aria-live="polite">${value}</p>'
 
 
@@ -80,13 +82,21 @@ def show_tab(name: str) -> str:
 
     An event with the tabs among its outputs would do it too, and would have Gradio go through all that is inside them
     with every later update. On a narrow screen Gradio moves tabs that do not fit into a menu, where they have no name.
+    A page that is just being drawn may have neither yet, so the script looks again until it has opened the tab once.
     """
     titles = json.dumps([say(locale, f"tab.{name}") for locale in LOCALES])
-    return (
-        f"() => {{ const titles = {titles}; const inMenu = (button) => titles.includes(button.textContent.trim());"
-        f" (document.querySelector('#tab-{name}-button')"
-        " ?? [...document.querySelectorAll('.overflow-menu button')].find(inMenu))?.click(); }"
-    )
+    return f"""() => {{
+  const titles = {titles}, end = performance.now() + {TAB_WITHIN_MS};
+  const inMenu = (button) => titles.includes(button.textContent.trim());
+  const open = () => {{
+    const named = document.querySelector('#tab-{name}-button');
+    if (named?.getAttribute('aria-selected') === 'true') return;
+    const listed = named ? null : [...document.querySelectorAll('.overflow-menu button')].find(inMenu);
+    (named ?? listed)?.click();
+    if (!listed && performance.now() < end) setTimeout(open, 100);
+  }};
+  open();
+}}"""
 
 
 def titled(title: str, inside: str, *, plain: bool = False) -> str:

@@ -140,7 +140,7 @@ def test_an_evaluation_is_found_again_after_a_reload_stopped_and_resumed(visit: 
         page.page.locator("#evaluate-begin").click()
         page.wait("document.querySelector('#evaluate-progress').textContent.match(/[1-9]\\d* of \\d+ captions/)")
         page.page.reload()
-        page.page.wait_for_selector("#evaluate-progress [role=progressbar]")
+        page.page.wait_for_selector("#evaluate-progress [role=progressbar]", timeout=90_000)
         with page.page.expect_response("**/run/predict*"):  # the stop has arrived
             page.page.locator("#evaluate-stop").click()
     finally:
