@@ -138,6 +138,8 @@ def test_an_evaluation_is_found_again_after_a_reload_stopped_and_resumed(visit: 
     hold.write_text("8")
     try:
         page.page.locator("#evaluate-begin").click()
+        # The bar is that of an evaluation that goes on; an earlier one's captions are told there until this one begins.
+        page.page.wait_for_selector("#evaluate-progress [role=progressbar]", timeout=90_000)
         page.wait("document.querySelector('#evaluate-progress').textContent.match(/[1-9]\\d* of \\d+ captions/)")
         page.page.reload()
         page.page.wait_for_selector("#evaluate-progress [role=progressbar]", timeout=90_000)
